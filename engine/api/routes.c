@@ -1,0 +1,97 @@
+// routes.c - the table of routes: method, path, who may, handler.
+#include "api/app.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+enum access { ANYONE, OPERATOR, OPERATOR_OR_LOOPBACK };
+
+static const struct route {
+  enum http_method method;
+  const char *path; // '*' stands for one part, given to the handler as id
+  enum access access;
+  void (*handle)(struct route_call *call);
+} routes[] = {
+    {HTTP_POST, "/api/v1/records", OPERATOR, records_post},
+    {HTTP_GET, "/api/v1/streams", OPERATOR, streams_list},
+    {HTTP_POST, "/api/v1/streams", OPERATOR, streams_post},
+    {HTTP_GET, "/api/v1/streams/*", OPERATOR, streams_get},
+    {HTTP_PATCH, "/api/v1/streams/*", OPERATOR, streams_patch},
+    {HTTP_DELETE, "/api/v1/streams/*", OPERATOR, streams_delete},
+    {HTTP_POST, "/api/v1/streams/*/activate", OPERATOR, streams_activate},
+    {HTTP_POST, "/api/v1/streams/*/deactivate", OPERATOR, streams_deactivate},
+    {HTTP_GET, "/api/v1/streams/*/dead-letters", OPERATOR, dead_letters_list},
+    {HTTP_GET, "/api/v1/sinks", OPERATOR, sinks_list},
+    {HTTP_GET, "/healthz", ANYONE, health_get},
+    {HTTP_GET, "/readyz", ANYONE, ready_get},
+    {HTTP_GET, "/metrics", OPERATOR_OR_LOOPBACK, metrics_get},
+};
+
+enum { ROUTES = sizeof routes / sizeof *routes };
+
+static const struct {
+  enum http_method method;
+  const char *name;
+} methods[] = {{HTTP_GET, "GET"}, {HTTP_POST, "POST"}, {HTTP_PUT, "PUT"}, {HTTP_PATCH, "PATCH"}, {HTTP_DELETE, "DELETE"}};
+
+// Whether the path fits; what '*' stands for goes to id.
+static bool fits(const char *pattern, const char *path, char *id, size_t room) {
+  while (*pattern && *path) {
+    if (*pattern != '*') {
+      if (*pattern++ != *path++) return false;
+      continue;
+    }
+    size_t len = strcspn(path, "/");
+    if (!len || len >= room) return false;
+    memcpy(id, path, len);
+    id[len] = 0;
+    path += len;
+    pattern++;
+  }
+  return !*pattern && !*path;
+}
+
+static bool is_operator(const struct app *app, const struct http_request *request) {
+  const char *header = http_request_header(request, "Authorization");
+  char given[TOKEN_BYTES] = {0};
+  if (!header || strncmp(header, "Bearer ", 7) != 0 || strlen(header + 7) >= sizeof given) return false;
+  memcpy(given, header + 7, strlen(header + 7));
+  return sodium_memcmp(given, app->operator_token, sizeof given) == 0;
+}
+
+static bool allowed(const struct app *app, struct http_request *request, enum access access) {
+  if (access == ANYONE || (access == OPERATOR_OR_LOOPBACK && http_request_from_loopback(request))) return true;
+  if (is_operator(app, request)) return true;
+  bool given = http_request_header(request, "Authorization") != NULL;
+  http_answer_header(request, "WWW-Authenticate", "Bearer");
+  http_answer_problem(request, 401, given ? "this token is not known: is it the one in the data folder's operator.token?"
+                                          : "a token is needed: send 'Authorization: Bearer TOKEN'");
+  return false;
+}
+
+static void not_allowed(struct http_request *request, unsigned known) {
+  char allow[64] = "";
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+    if (known & methods[i].method)
+      snprintf(allow + strlen(allow), sizeof allow - strlen(allow), "%s%s", *allow ? ", " : "", methods[i].name);
+  http_answer_header(request, "Allow", allow);
+  http_answer_problem(request, 405, "this path takes %s", allow);
+}
+
+void app_handle(struct http_request *request, void *arg) {
+  struct route_call call = {.app = arg, .request = request};
+  const char *path = http_request_path(request);
+  enum http_method method = http_request_method(request);
+  unsigned known = 0;
+  if (method == HTTP_HEAD) method = HTTP_GET;
+  for (size_t i = 0; i < ROUTES; i++) {
+    if (!fits(routes[i].path, path, call.id, sizeof call.id)) continue;
+    known |= routes[i].method;
+    if (routes[i].method != method) continue;
+    if (allowed(call.app, request, routes[i].access)) routes[i].handle(&call);
+    return;
+  }
+  if (known) not_allowed(request, known);
+  else http_answer_problem(request, 404, "there is nothing at this path");
+}

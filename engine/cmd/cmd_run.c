@@ -1,0 +1,94 @@
+// cmd_run.c - `sluice run`: the engine in the foreground; SIGTERM and SIGINT drain and stop it.
+#include "base/log.h"
+#include "base/mem.h"
+#include "cmd/args.h"
+#include "cmd/cmd.h"
+#include "cmd/engine.h"
+#include "net/loop.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { DRAIN_MS = 10000 };
+
+static struct engine *running;
+
+static int usage(void) {
+  puts("usage: sluice run [-c sluice.lua]\n\n"
+       "Runs the engine in the foreground. Without -c, ./sluice.lua is read if it is there.\n"
+       "SIGTERM drains for 10 s at most and stops.");
+  return 0;
+}
+
+static void signalled(struct loop_watch *watch, int fd) {
+  (void)watch;
+  struct signalfd_siginfo info;
+  if (read(fd, &info, sizeof info) != sizeof info || info.ssi_signo == SIGHUP) return;
+  log_info("engine doing=stop signal=%u", info.ssi_signo);
+  engine_interrupt(running);
+}
+
+// Signals come as reads, on the loop's thread; blocked before the threads begin, so that they inherit it.
+static int watch_signals(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void raise_file_limit(void) {
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static bool read_config(struct config *config, const char *file, struct err *err) {
+  config_defaults(config);
+  if (!file && access("sluice.lua", F_OK) == 0) file = "sluice.lua";
+  return !file || config_load(config, file, err);
+}
+
+int cmd_run(int argc, char **argv) {
+  const char *file = NULL;
+  struct config config;
+  struct err err = {0};
+  static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+  for (int option; (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+    if (option == 'h') return usage();
+    if (option != 'c') return args_wrong("run");
+    file = optarg;
+  }
+  if (optind < argc) return args_wrong("run");
+  if (!read_config(&config, file, &err)) {
+    fprintf(stderr, "%s\n", err.text);
+    return 2;
+  }
+  raise_file_limit();
+  int signals = watch_signals();
+  running = engine_start(&config, &err);
+  if (!running) {
+    fprintf(stderr, "sluice: %s\n", err.text);
+    return 1;
+  }
+  struct loop_watch watch = {.run = signalled};
+  loop_watch_start(engine_loop(running), &watch, signals);
+  char host[128];
+  snprintf(host, sizeof host, "%s", config.listen);
+  char *colon = strrchr(host, ':');
+  if (colon) *colon = 0;
+  log_info("engine doing=run version=%s data=%s listening on http://%s:%d", SLUICE_VERSION, config.data, host, engine_port(running));
+  engine_run(running);
+  loop_watch_fini(&watch);
+  engine_stop(running, DRAIN_MS);
+  close(signals);
+  return 0;
+}

@@ -1,0 +1,350 @@
+// courier.c - the thread: blocks routed to streams, streams fed in turn, timers, orders from the API.
+#include "flow/courier.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "flow/courier_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+uint64_t courier_now_ms(void) {
+  return clock_mono_ms();
+}
+
+// ---- timers ----
+
+static uint64_t first_due(const struct courier *c) {
+  const struct heap_node *lane = heap_first(&c->lane_timers), *breaker = heap_first(&c->breaker_timers);
+  uint64_t due = lane ? lane->due : UINT64_MAX;
+  return breaker && breaker->due < due ? breaker->due : due;
+}
+
+static void arm(struct courier *c) {
+  uint64_t due = first_due(c), now = courier_now_ms();
+  if (due == UINT64_MAX) return;
+  loop_timer_start(c->loop, &c->timer, due > now ? (due - now) * 1000 : 0);
+}
+
+void courier_set_timer(struct courier *c, struct heap *timers, struct heap_node *node, uint64_t due_ms) {
+  if (!heap_set(timers, node, due_ms)) log_error("courier doing=timer error=\"out of memory\"");
+  if (first_due(c) == due_ms) arm(c);
+}
+
+static void timers_due(struct loop_timer *timer) {
+  struct courier *c = (struct courier *)((char *)timer - offsetof(struct courier, timer));
+  uint64_t now = courier_now_ms();
+  struct heap_node *node;
+  while ((node = heap_first(&c->breaker_timers)) && node->due <= now) {
+    heap_remove(&c->breaker_timers, node);
+    stream_breaker_due((struct stream *)((char *)node - offsetof(struct stream, breaker)));
+  }
+  while ((node = heap_first(&c->lane_timers)) && node->due <= now) {
+    heap_remove(&c->lane_timers, node);
+    lane_due((struct lane *)((char *)node - offsetof(struct lane, timer)));
+  }
+  arm(c);
+}
+
+// ---- routing ----
+
+struct routing {
+  struct courier *courier;
+  const struct journal_block *block;
+};
+
+static void matched(struct router_entry *entry, uint32_t records, void *arg) {
+  const struct routing *r = arg;
+  struct stream *s = (struct stream *)((char *)entry - offsetof(struct stream, route));
+  atomic_fetch_add_explicit(&s->status->matched, records, memory_order_relaxed);
+  if (!s->caught_up) return; // it will come by itself
+  if (!atomic_load_explicit(&s->status->settled_ms, memory_order_relaxed))
+    atomic_store(&s->status->settled_ms, r->block->rows[0].received_ms);
+  if (s->next < r->block->first) s->next = r->block->first;
+  s->caught_up = false;
+  stream_wake(s);
+}
+
+static void route_block(struct courier *c, struct journal_block *block) {
+  struct routing routing = {c, block};
+  router_match(&c->router, block, matched, &routing);
+  c->routed = block->end;
+}
+
+static void route(struct courier *c);
+
+static void route_fetched(struct journal_fetch *fetch) {
+  struct courier *c = (struct courier *)((char *)fetch - offsetof(struct courier, route_fetch));
+  c->route_fetching = false;
+  if (fetch->block) route_block(c, fetch->block);
+  else c->routed = fetch->next;
+  journal_block_unref(fetch->block);
+  route(c);
+}
+
+static void route(struct courier *c) {
+  struct journal *j = c->options.journal;
+  while (!c->route_fetching && c->routed < journal_head(j)) {
+    struct journal_block *block = journal_recent(j, c->routed);
+    if (!block) { // this thread was so busy that the block has left memory
+      c->route_fetching = true;
+      c->route_fetch = (struct journal_fetch){.loop = c->loop, .sequence = c->routed, .organisation = JOURNAL_ALL,
+                                              .done = route_fetched};
+      journal_fetch(j, &c->route_fetch);
+      return;
+    }
+    route_block(c, block);
+    journal_block_unref(block);
+  }
+}
+
+static void new_blocks(struct loop_task *task) {
+  struct journal_listener *listener = (struct journal_listener *)((char *)task - offsetof(struct journal_listener, task));
+  route((struct courier *)((char *)listener - offsetof(struct courier, listener)));
+}
+
+// ---- a turn ----
+
+// When batches fill the memory they may have, streams that can't deliver now keep only their ranges.
+static void shed_idle(struct courier *c) {
+  if (!budget_exhausted(c->options.budget)) return;
+  for (struct list *link = c->all.next; link != &c->all; link = link->next) {
+    struct stream *s = list_item(link, struct stream, all_link);
+    if (s->breaker_open && s->held_bytes) stream_shed(s);
+  }
+}
+
+static void turn_end(void *arg) {
+  struct courier *c = arg;
+  struct list turn;
+  if (c->draining || list_empty(&c->ready)) return;
+  shed_idle(c);
+  list_init(&turn); // those that wake others or themselves come in the next turn
+  turn.next = c->ready.next;
+  turn.prev = c->ready.prev;
+  turn.next->prev = turn.prev->next = &turn;
+  list_init(&c->ready);
+  struct list *link;
+  while ((link = list_pop(&turn))) feed_stream(list_item(link, struct stream, ready_link));
+  if (!list_empty(&c->ready)) loop_post(c->loop, &c->another_turn);
+}
+
+static void nothing(struct loop_task *task) {
+  (void)task; // that it was posted is enough: the loop does not sleep
+}
+
+static void ring_room(struct pool_client *client, unsigned worker, void *arg) {
+  (void)client;
+  struct courier *c = arg;
+  struct list *link;
+  while ((link = list_pop(&c->starved[worker]))) list_push_back(&c->ready, link);
+}
+
+// ---- orders ----
+
+static uint64_t hash_id(const char *id) {
+  return hash_bytes(id, strlen(id), 0);
+}
+
+static bool restore(struct stream *s, struct err *err) {
+  struct courier *c = s->courier;
+  const char *id = s->outfit->definition->id;
+  size_t len, used;
+  char *saved = store_get(c->options.store, STORE_POSITIONS, slice_of(id), &len);
+  size_t counts = (STATUS_COUNTS + 1) * sizeof(int64_t);
+  bool ok = true;
+  if (saved) {
+    uint64_t position = 0;
+    ok = len > counts && status_restore(s->status, slice_make(saved, counts)) &&
+         window_restore(&s->window, slice_make(saved + counts, len - counts), &position, &used);
+    s->next = position;
+  }
+  mem_free(saved);
+  if (!ok) return err_set(err, "the saved position of stream %s is damaged", id);
+  if (s->next < c->routed) {
+    uint64_t behind = journal_count(c->options.journal, s->outfit->definition->organisation, s->outfit->definition->kinds, s->next);
+    atomic_store(&s->status->matched, behind);
+    atomic_store(&s->status->settled_ms, clock_ms());
+  }
+  s->letters_kept = store_count(c->options.store, STORE_DEAD, slice_make(id, strlen(id) + 1));
+  return true;
+}
+
+static bool add(struct courier *c, struct courier_command *command) {
+  struct stream *s = stream_new(c, command->definition, command->status, &command->err);
+  if (!s) return false;
+  route(c);
+  if (!restore(s, &command->err)) {
+    stream_remove(s);
+    return false;
+  }
+  if (!map_put(&c->streams, hash_id(command->definition->id), s) || !router_add(&c->router, &s->route)) {
+    map_remove(&c->streams, hash_id(command->definition->id));
+    stream_remove(s);
+    return err_set(&command->err, "out of memory");
+  }
+  list_push_back(&c->all, &s->all_link);
+  bool delivered_before = atomic_load(&s->status->last_delivery_ms) != 0;
+  status_set_state(s->status, !s->outfit->definition->active ? STREAM_INACTIVE : delivered_before ? STREAM_LIVE : STREAM_PENDING);
+  stream_wake(s);
+  return true;
+}
+
+static bool carry_out(struct courier *c, struct courier_command *command) {
+  if (command->order == COURIER_ADD) return add(c, command);
+  struct stream *s = map_get(&c->streams, hash_id(command->definition->id));
+  if (!s) return err_set(&command->err, "no such stream");
+  if (command->order == COURIER_CHANGE) {
+    if (!stream_redefine(s, command->definition, &command->err)) return false;
+    if (command->resume && command->definition->active) stream_resume(s);
+    return true;
+  }
+  atomic_store(&s->status->unsettled_read, s->window.count);
+  command->undelivered = status_lag(s->status);
+  map_remove(&c->streams, hash_id(command->definition->id));
+  router_remove(&c->router, &s->route);
+  stream_remove(s);
+  return true;
+}
+
+static void reply(struct loop_task *task) {
+  struct courier_command *command = (struct courier_command *)((char *)task - offsetof(struct courier_command, task));
+  command->done(command);
+}
+
+static void obey(struct loop_task *task) {
+  struct courier_command *command = (struct courier_command *)((char *)task - offsetof(struct courier_command, task));
+  command->ok = carry_out(command->courier, command);
+  command->task.run = reply;
+  loop_post(command->reply, &command->task);
+}
+
+void courier_command(struct courier *courier, struct courier_command *command) {
+  command->courier = courier;
+  command->task.run = obey;
+  loop_post(courier->loop, &command->task);
+}
+
+// ---- life ----
+
+static bool make_parts(struct courier *c, struct err *err) {
+  const struct pool_client_events events = {.room = ring_room, .arg = c};
+  c->loop = loop_new(err);
+  if (!c->loop) return false;
+  c->saver = saver_new(c, err);
+  c->runner = sink_runner_new(err);
+  c->http = http_client_new(c->loop, c->options.egress, err);
+  c->client = pool_client_new(c->options.pool, c->loop, &events, err);
+  return c->saver && c->runner && c->http && c->client;
+}
+
+struct courier *courier_new(const struct courier_options *options, struct err *err) {
+  unsigned workers = pool_workers(options->pool);
+  struct courier *c = mem_zero(1, sizeof *c);
+  if (c) c->starved = mem_zero(workers, sizeof *c->starved);
+  if (!c || !c->starved) {
+    mem_free(c);
+    err_set(err, "out of memory");
+    return NULL;
+  }
+  c->options = *options;
+  c->fetch_slots = COURIER_FETCHES;
+  c->timer.run = timers_due;
+  c->another_turn.run = nothing;
+  list_init(&c->all);
+  list_init(&c->ready);
+  list_init(&c->unfetched);
+  for (unsigned i = 0; i < workers; i++) list_init(&c->starved[i]);
+  if (!make_parts(c, err)) {
+    courier_free(c);
+    return NULL;
+  }
+  c->routed = journal_head(options->journal);
+  c->listener = (struct journal_listener){.loop = c->loop, .task = {.run = new_blocks}};
+  journal_listen(options->journal, &c->listener);
+  loop_set_turn_end(c->loop, turn_end, c);
+  return c;
+}
+
+static void *run(void *arg) {
+  struct courier *c = arg;
+  char name[16];
+  snprintf(name, sizeof name, "courier-%u", c->options.index % 1000);
+  pthread_setname_np(pthread_self(), name);
+  loop_run(c->loop);
+  return NULL;
+}
+
+bool courier_start(struct courier *c, struct err *err) {
+  if (pthread_create(&c->thread, NULL, run, c) != 0) return err_set(err, "can't start a thread");
+  c->started = true;
+  return true;
+}
+
+struct stopping {
+  struct courier *courier;
+  struct loop_task task;
+  struct loop_timer timer;
+  uint64_t deadline_ms;
+};
+
+static bool requests_out(const struct courier *c) {
+  for (const struct list *link = c->all.next; link != &c->all; link = link->next)
+    if (list_item(link, struct stream, all_link)->sending) return true;
+  return false;
+}
+
+static void drain(struct loop_timer *timer) {
+  struct stopping *stopping = (struct stopping *)((char *)timer - offsetof(struct stopping, timer));
+  struct courier *c = stopping->courier;
+  bool late = courier_now_ms() >= stopping->deadline_ms;
+  if (!requests_out(c)) saver_flush(c->saver);
+  if (late || (!requests_out(c) && saver_idle(c->saver))) loop_stop(c->loop);
+  else loop_timer_start(c->loop, timer, 5000);
+}
+
+static void begin_drain(struct loop_task *task) {
+  struct stopping *stopping = (struct stopping *)((char *)task - offsetof(struct stopping, task));
+  stopping->courier->draining = true;
+  stopping->timer.run = drain;
+  drain(&stopping->timer);
+}
+
+void courier_stop(struct courier *c, uint32_t drain_ms) {
+  if (!c->started) return;
+  struct stopping stopping = {.courier = c, .task = {.run = begin_drain}, .deadline_ms = courier_now_ms() + drain_ms};
+  loop_post(c->loop, &stopping.task);
+  pthread_join(c->thread, NULL);
+  loop_timer_fini(&stopping.timer);
+  c->started = false;
+}
+
+void courier_free(struct courier *c) {
+  if (!c) return;
+  struct list *link;
+  while ((link = list_first(&c->all))) {
+    struct stream *s = list_item(link, struct stream, all_link);
+    s->jobs = s->letters = 0; // what is under way ends with the parts below
+    s->fetching = false;
+    stream_remove(s);
+  }
+  pool_client_free(c->client);
+  http_client_free(c->http);
+  sink_runner_free(c->runner);
+  saver_free(c->saver);
+  router_fini(&c->router);
+  map_fini(&c->streams);
+  heap_fini(&c->lane_timers);
+  heap_fini(&c->breaker_timers);
+  loop_timer_fini(&c->timer);
+  while (c->spare_jobs) {
+    struct harvest_job *next = c->spare_jobs->spare;
+    mem_free(c->spare_jobs);
+    c->spare_jobs = next;
+  }
+  delivery_free_spares(c);
+  loop_free(c->loop);
+  mem_free(c->starved);
+  mem_free(c);
+}

@@ -1,0 +1,46 @@
+// courier.h - a thread that owns a share of the streams: routes, reads, batches, sends, retries.
+#pragma once
+#include "base/err.h"
+#include "flow/budget.h"
+#include "flow/definition.h"
+#include "flow/status.h"
+#include "journal/journal.h"
+#include "journal/store.h"
+#include "net/egress.h"
+#include "script/pool.h"
+
+struct courier;
+
+struct courier_options {
+  struct journal *journal;
+  struct store *store;
+  struct pool *pool;
+  struct budget *budget;
+  const struct egress *egress;
+  unsigned index; // of the couriers, from 0
+};
+
+struct courier *courier_new(const struct courier_options *options, struct err *err);
+bool courier_start(struct courier *courier, struct err *err); // its thread
+// Lets requests under way end, for at most this long, saves positions, ends the thread.
+void courier_stop(struct courier *courier, uint32_t drain_ms);
+void courier_free(struct courier *courier); // after courier_stop, or without start; takes NULL
+
+enum courier_order { COURIER_ADD, COURIER_CHANGE, COURIER_REMOVE };
+
+// One order about one stream, from any thread. Kept by the caller until `done` runs on `reply`. ADD and CHANGE take references of
+// definition and status for themselves.
+struct courier_command {
+  enum courier_order order;
+  struct definition *definition; // ADD, CHANGE; for REMOVE any version of it
+  struct status *status;         // ADD
+  bool resume;                   // CHANGE: activate was asked for
+  struct loop *reply;
+  void (*done)(struct courier_command *command);
+  bool ok;
+  struct err err;
+  uint64_t undelivered;          // REMOVE: records that were matched and not settled
+  struct courier *courier;
+  struct loop_task task;
+};
+void courier_command(struct courier *courier, struct courier_command *command);

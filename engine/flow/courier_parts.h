@@ -1,0 +1,53 @@
+// courier_parts.h - what the modules around a stream share of their courier; for flow/ alone.
+#pragma once
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "flow/courier.h"
+#include "flow/router.h"
+#include "flow/stream.h"
+#include "net/http_client.h"
+#include "net/loop.h"
+
+enum { COURIER_FETCHES = 8 }; // blocks read from disk at once, or held
+
+struct saver;
+struct delivery;
+
+struct courier {
+  struct courier_options options;
+  struct loop *loop;
+  pthread_t thread;
+  bool started;
+  struct pool_client *client;
+  struct http_client *http;
+  struct sink_runner *runner;
+  struct router router;
+  struct map streams;      // by hash of the id
+  struct list all;
+  struct list ready;       // streams that may read
+  struct list *starved;    // one list a worker: streams that wait for room in its ring
+  struct list unfetched;   // streams that wait for a fetch slot
+  uint64_t routed;         // all blocks below have been routed
+  struct journal_listener listener;
+  struct journal_fetch route_fetch; // a block that had left memory before it was routed
+  bool route_fetching;
+  uint32_t fetch_slots;    // left
+  struct heap lane_timers, breaker_timers; // by clock_mono_ms
+  struct loop_timer timer;
+  struct loop_task another_turn;
+  struct harvest_job *spare_jobs;
+  struct delivery *spare_deliveries;
+  struct saver *saver;
+  bool draining;
+};
+
+uint64_t courier_now_ms(void);
+void courier_set_timer(struct courier *c, struct heap *timers, struct heap_node *node, uint64_t due_ms);
+
+void delivery_free_spares(struct courier *courier);
+
+struct saver *saver_new(struct courier *courier, struct err *err);
+void saver_free(struct saver *saver);
+void saver_flush(struct saver *saver); // everything dirty goes to the store now
+bool saver_idle(const struct saver *saver);

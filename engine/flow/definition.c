@@ -1,0 +1,321 @@
+#include "flow/definition.h"
+#include "base/clock.h"
+#include "base/disk.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "base/suggest.h"
+#include "journal/journal.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+struct owned {
+  struct definition definition; // first: the public part
+  atomic_uint refs;
+};
+
+static const char *const known_fields[] = {"name",   "organisation_id", "type",         "sink",      "settings", "script",
+                                           "script_name", "parameters", "history_days", "in_flight", "active",   NULL};
+static const char *const kept_fields[] = {"id", "created_ms", "start", NULL};    // ours, in the stored document
+static const char *const fixed_fields[] = {"organisation_id", "type", "sink", "history_days", NULL};
+
+void definition_ref(struct definition *definition) {
+  atomic_fetch_add(&((struct owned *)definition)->refs, 1);
+}
+
+void definition_unref(struct definition *definition) {
+  if (!definition) return;
+  struct owned *owned = (struct owned *)definition;
+  if (atomic_fetch_sub(&owned->refs, 1) != 1) return;
+  sink_unref(definition->sink);
+  program_unref(definition->program);
+  json_decref(definition->document);
+  mem_free(owned);
+}
+
+static bool listed(const char *word, const char *const *words) {
+  for (; *words; words++)
+    if (strcmp(*words, word) == 0) return true;
+  return false;
+}
+
+static bool check_known(const json_t *body, struct err *err) {
+  const char *key;
+  json_t *value;
+  json_object_foreach((json_t *)body, key, value) {
+    if (listed(key, known_fields)) continue;
+    const char *near = suggest(key, known_fields);
+    return near ? err_set(err, "unknown field '%.60s'; did you mean '%s'?", key, near)
+                : err_set(err, "unknown field '%.60s'", key);
+  }
+  return true;
+}
+
+// A text field within its length, without control characters; NULL with err when it is anything else. Absent or null: `absent`.
+static const char *text_field(const json_t *doc, const char *field, size_t most, const char *absent, struct err *err) {
+  const json_t *value = json_object_get(doc, field);
+  if (!value || json_is_null(value)) return absent;
+  const char *text = json_string_value(value);
+  if (!text) return err_set(err, "'%s' must be a string", field), NULL;
+  if (strlen(text) != json_string_length(value) || strlen(text) > most)
+    return err_set(err, "'%s' is longer than %zu bytes or contains a NUL", field, most), NULL;
+  for (const char *c = text; *c; c++)
+    if ((unsigned char)*c < 32) return err_set(err, "'%s' contains a control character", field), NULL;
+  return text;
+}
+
+static bool integer_field(const json_t *doc, const char *field, json_int_t least, json_int_t most, json_int_t absent, json_int_t *out,
+                          struct err *err) {
+  const json_t *value = json_object_get(doc, field);
+  *out = absent;
+  if (!value) return true;
+  *out = json_integer_value(value);
+  if (json_is_integer(value) && *out >= least && *out <= most) return true;
+  return err_set(err, "'%s' must be an integer from %lld to %lld", field, (long long)least, (long long)most);
+}
+
+static bool read_organisation(struct definition *d, const json_t *doc, struct err *err) {
+  const json_t *value = json_object_get(doc, "organisation_id");
+  d->organisation = JOURNAL_ALL;
+  if (!value || json_is_null(value)) return true;
+  if (!json_is_integer(value)) return err_set(err, "'organisation_id' must be an integer, or null for every organisation");
+  d->organisation = json_integer_value(value);
+  return true;
+}
+
+static bool read_sink(struct definition *d, const struct definition_world *world, const json_t *doc, struct err *err) {
+  const char *name = text_field(doc, "sink", 64, "", err);
+  if (!name) return false;
+  if (!*name) return err_set(err, "'sink' is missing: name one of GET /api/v1/sinks");
+  d->sink = sink_set_find(world->sinks, name);
+  if (!d->sink) {
+    const char *near = sink_set_suggest(world->sinks, name);
+    return near ? err_set(err, "unknown sink '%s'; did you mean '%s'?", name, near)
+                : err_set(err, "unknown sink '%s': see GET /api/v1/sinks", name);
+  }
+  sink_ref(d->sink);
+  if (!(d->kinds & d->sink->accepts)) return err_set(err, "sink '%s' takes no records of type '%s'", name, d->type);
+  const json_t *given = json_object_get(doc, "settings");
+  if (given && !json_is_object(given)) return err_set(err, "'settings' must be an object");
+  json_t *empty = given ? NULL : json_object();
+  json_t *checked = sink_check_settings(d->sink, given ? given : empty, err);
+  json_decref(empty);
+  if (!checked) return err_prepend(err, "sink '%s'", name);
+  d->settings = checked;
+  return json_object_set_new(d->document, "settings", checked) == 0 || err_set(err, "out of memory");
+}
+
+static bool good_script_name(const char *name) {
+  size_t len = strlen(name);
+  for (const char *c = name; *c; c++)
+    if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) && *c != '_' && *c != '-') return false;
+  return len >= 1 && len <= 64;
+}
+
+static char *read_shared_script(const struct definition_world *world, const char *name, size_t *len, struct err *err) {
+  if (!good_script_name(name)) return err_set(err, "'script_name' must be 1 to 64 of a-z, 0-9, '_' and '-'"), NULL;
+  char path[1024];
+  snprintf(path, sizeof path, "%s/%s.lua", world->scripts_folder, name);
+  char *source = disk_read_file(path, LIMIT_SCRIPT_SOURCE_BYTES, len, err);
+  if (!source) err_prepend(err, "script_name '%s'", name);
+  return source;
+}
+
+// {"stream":{...},"parameters" or "settings":{...}}, what a hook sees as ctx.
+static char *context_text(const struct definition *d, const char *field, json_t *value, size_t *len) {
+  json_t *organisation = d->organisation == JOURNAL_ALL ? json_null() : json_integer(d->organisation);
+  json_t *context = json_pack("{s:{s:s, s:s, s:o}, s:O}", "stream", "id", d->id, "name", d->name, "organisation_id", organisation,
+                              field, value);
+  char *text = context ? json_dumps(context, JSON_COMPACT) : NULL;
+  json_decref(context);
+  *len = text ? strlen(text) : 0;
+  return text;
+}
+
+static json_t *without_secrets(const struct definition *d) {
+  json_t *copy = json_copy((json_t *)d->settings);
+  for (size_t i = 0; copy && i < d->sink->setting_count; i++)
+    if (d->sink->settings[i].secret) json_object_del(copy, d->sink->settings[i].name);
+  return copy;
+}
+
+static bool make_program(struct definition *d, const char *script_label, struct slice source, struct err *err) {
+  if (!source.len && !d->sink->has_map) return true;
+  json_t *parameters = json_object_get(d->document, "parameters"), *settings = without_secrets(d);
+  size_t context_len = 0, sink_len = 0;
+  char *context = context_text(d, "parameters", parameters, &context_len);
+  char *sink_context = settings ? context_text(d, "settings", settings, &sink_len) : NULL;
+  if (context && sink_context) {
+    struct program from = {.script = source,
+                           .script_name = script_label,
+                           .sink = d->sink->has_map ? d->sink->source : slice_of(""),
+                           .sink_name = d->sink->name,
+                           .context = slice_make(context, context_len),
+                           .sink_context = slice_make(sink_context, sink_len)};
+    d->program = program_new(&from, d->script_name ? 0 : d->organisation);
+  }
+  json_decref(settings);
+  free(context);
+  free(sink_context);
+  return d->program != NULL || err_set(err, "out of memory");
+}
+
+static bool read_script(struct definition *d, const struct definition_world *world, json_t *doc, struct err *err) {
+  const json_t *script = json_object_get(doc, "script"), *parameters = json_object_get(doc, "parameters");
+  if (parameters && !json_is_object(parameters)) return err_set(err, "'parameters' must be an object");
+  if (!parameters && json_object_set_new(doc, "parameters", json_object()) < 0) return err_set(err, "out of memory");
+  bool has_script = script && !json_is_null(script);
+  if (has_script && !json_is_string(script)) return err_set(err, "'script' must be Lua source in a string, or null");
+  struct err before = *err;
+  d->script_name = text_field(doc, "script_name", 64, NULL, err);
+  if (err->text[0] && !before.text[0]) return false;
+  if (has_script && d->script_name) return err_set(err, "'script' and 'script_name' can't both be set: null one of them");
+  char label[128], *shared = NULL;
+  struct slice source = {0};
+  if (has_script) {
+    source = slice_make(json_string_value(script), json_string_length(script));
+    snprintf(label, sizeof label, "script");
+  } else if (d->script_name) {
+    shared = read_shared_script(world, d->script_name, &source.len, err);
+    if (!shared) return false;
+    source.at = shared;
+    snprintf(label, sizeof label, "%s.lua", d->script_name);
+  }
+  if (source.len) snprintf(d->script_version, sizeof d->script_version, "%016" PRIx64, hash_bytes(source.at, source.len, 0));
+  bool ok = source.len <= LIMIT_SCRIPT_SOURCE_BYTES
+                ? make_program(d, label, source, err)
+                : err_set(err, "the script is %zu bytes long; at most %d are taken", source.len, LIMIT_SCRIPT_SOURCE_BYTES);
+  mem_free(shared);
+  return ok;
+}
+
+static bool set_defaults(json_t *doc) {
+  static const char *const nulls[] = {"script", "script_name", "organisation_id", NULL};
+  bool ok = true;
+  for (const char *const *field = nulls; *field; field++)
+    if (!json_object_get(doc, *field)) ok = ok && json_object_set_new(doc, *field, json_null()) == 0;
+  if (!json_object_get(doc, "history_days")) ok = ok && json_object_set_new(doc, "history_days", json_integer(0)) == 0;
+  if (!json_object_get(doc, "in_flight")) ok = ok && json_object_set_new(doc, "in_flight", json_integer(8)) == 0;
+  if (!json_object_get(doc, "active")) ok = ok && json_object_set_new(doc, "active", json_true()) == 0;
+  return ok;
+}
+
+static bool read_plain(struct definition *d, json_t *doc, struct err *err) {
+  json_int_t number;
+  const json_t *active = json_object_get(doc, "active");
+  const char *id = json_string_value(json_object_get(doc, "id"));
+  snprintf(d->id, sizeof d->id, "%s", id ? id : "");
+  d->created_ms = json_integer_value(json_object_get(doc, "created_ms"));
+  d->start = (uint64_t)json_integer_value(json_object_get(doc, "start"));
+  if (!(d->name = text_field(doc, "name", DEFINITION_NAME_BYTES, "", err))) return false;
+  if (!*d->name) return err_set(err, "'name' is missing");
+  if (!(d->type = text_field(doc, "type", 32, "", err))) return false;
+  d->kinds = record_kinds_of_type(d->type);
+  if (!d->kinds) return err_set(err, "'type' must be usage, events, usage_and_events or alerts");
+  if (!json_is_boolean(active)) return err_set(err, "'active' must be true or false");
+  d->active = json_is_true(active);
+  if (!integer_field(doc, "in_flight", 1, LIMIT_IN_FLIGHT, 8, &number, err)) return false;
+  d->in_flight = (uint32_t)number;
+  if (!integer_field(doc, "history_days", 0, 7, 0, &number, err)) return false;
+  if (number) return err_set(err, "'history_days' is not supported by this version: use 0");
+  return read_organisation(d, doc, err);
+}
+
+// Takes the document's reference in any case.
+static struct definition *build(const struct definition_world *world, json_t *document, struct err *err) {
+  struct owned *owned = document ? mem_zero(1, sizeof *owned) : NULL;
+  if (!owned) {
+    json_decref(document);
+    return err_set(err, "out of memory"), NULL;
+  }
+  struct definition *d = &owned->definition;
+  atomic_init(&owned->refs, 1);
+  d->document = document;
+  if ((set_defaults(document) || err_set(err, "out of memory")) && read_plain(d, document, err) &&
+      read_sink(d, world, document, err) && read_script(d, world, document, err)) {
+    const json_t *max_records = json_object_get(d->settings, "max_records");
+    d->single = (max_records ? json_integer_value(max_records) : (json_int_t)d->sink->batch_records) <= 1;
+    return d;
+  }
+  definition_unref(d);
+  return NULL;
+}
+
+struct definition *definition_create(const struct definition_world *world, const json_t *body, uint64_t start, struct err *err) {
+  if (!json_is_object(body)) return err_set(err, "the body must be a JSON object"), NULL;
+  if (!check_known(body, err)) return NULL;
+  char id[RAND_ID_BYTES];
+  rand_id("st", id);
+  json_t *document = json_deep_copy(body);
+  if (document && (json_object_set_new(document, "id", json_string(id)) < 0 ||
+                   json_object_set_new(document, "created_ms", json_integer(clock_ms())) < 0 ||
+                   json_object_set_new(document, "start", json_integer((json_int_t)start)) < 0)) {
+    json_decref(document);
+    document = NULL;
+  }
+  return build(world, document, err);
+}
+
+static bool check_fixed(const struct definition *old, const json_t *body, struct err *err) {
+  for (const char *const *field = fixed_fields; *field; field++) {
+    const json_t *value = json_object_get(body, *field);
+    if (value && !json_equal(value, json_object_get(old->document, *field)))
+      return err_set(err, "'%s' can't be changed: make a new stream", *field);
+  }
+  return true;
+}
+
+struct definition *definition_change(const struct definition_world *world, const struct definition *old, const json_t *body,
+                                     struct err *err) {
+  if (!json_is_object(body)) return err_set(err, "the body must be a JSON object"), NULL;
+  if (!check_known(body, err) || !check_fixed(old, body, err)) return NULL;
+  const json_t *change = json_object_get(body, "settings");
+  if (change && !json_is_object(change)) return err_set(err, "'settings' must be an object"), NULL;
+  json_t *document = json_deep_copy(old->document), *settings = NULL;
+  if (change) settings = sink_merge_settings(old->sink, old->settings, change);
+  bool ok = document && (!change || settings) && json_object_update(document, (json_t *)body) == 0 &&
+            (!settings || json_object_set(document, "settings", settings) == 0);
+  json_decref(settings);
+  if (ok) return build(world, document, err);
+  json_decref(document);
+  return err_set(err, "out of memory"), NULL;
+}
+
+struct definition *definition_load(const struct definition_world *world, const char *id, struct slice document, struct err *err) {
+  json_error_t why;
+  json_t *doc = json_loadb(document.at, document.len, JSON_REJECT_DUPLICATES, &why);
+  if (!doc) return err_set(err, "stream %s: its definition can't be read: %s", id, why.text), NULL;
+  struct definition *d = build(world, doc, err);
+  if (!d) err_prepend(err, "stream %s", id);
+  return d;
+}
+
+struct definition *definition_set_active(const struct definition_world *world, const struct definition *old, bool active,
+                                         struct err *err) {
+  json_t *document = json_deep_copy(old->document);
+  if (document && json_object_set_new(document, "active", json_boolean(active)) < 0) {
+    json_decref(document);
+    document = NULL;
+  }
+  return build(world, document, err);
+}
+
+json_t *definition_show(const struct definition *d) {
+  json_t *shown = json_copy(d->document);
+  for (const char *const *field = kept_fields + 1; shown && *field; field++) json_object_del(shown, *field);
+  if (shown && json_object_set_new(shown, "settings", sink_mask_settings(d->sink, d->settings)) < 0) {
+    json_decref(shown);
+    shown = NULL;
+  }
+  return shown;
+}
+
+struct slice definition_script(const struct definition *d) {
+  return d->program ? d->program->script : slice_of("");
+}

@@ -1,0 +1,272 @@
+// feed.c - from the journal into a stream: what is to be read again first, then what is new, as jobs for a worker or straight into lanes.
+#include "flow/courier_parts.h"
+
+enum { STRAIGHT_RECORDS = 2048, STRAIGHT_BYTES = 1 << 20 };
+
+struct found { // a record that may be read now
+  const struct record_header *row;
+  struct slice bytes;
+  uint64_t ordinal;
+  bool again;
+};
+
+// A walk along the stream's own rows of one block.
+struct reading {
+  struct stream *s;
+  struct journal_block *block;
+  bool referenced; // ours to give back
+  uint32_t i, end;
+  bool by_sequence;
+};
+
+static void reading_close(struct reading *r) {
+  if (r->referenced) journal_block_unref(r->block);
+  r->block = NULL;
+  r->referenced = false;
+}
+
+static const struct record_header *row_at(const struct reading *r, uint32_t i) {
+  return &r->block->rows[r->by_sequence ? r->block->by_sequence[i] : i];
+}
+
+static void reading_seek(struct reading *r, uint64_t sequence) {
+  int64_t organisation = r->s->outfit->definition->organisation;
+  r->by_sequence = organisation == JOURNAL_ALL;
+  uint32_t from = 0, to = r->block->count;
+  if (!r->by_sequence) journal_block_rows(r->block, organisation, &from, &to);
+  r->end = to;
+  while (from < to) {
+    uint32_t middle = from + (to - from) / 2;
+    if (row_at(r, middle)->sequence < sequence) from = middle + 1;
+    else to = middle;
+  }
+  r->i = from;
+}
+
+static bool covers(const struct journal_block *block, uint64_t sequence) {
+  return block && block->first <= sequence && sequence < block->end;
+}
+
+void feed_drop_block(struct stream *s) {
+  if (!s->block) return;
+  struct courier *c = s->courier;
+  journal_block_unref(s->block);
+  s->block = NULL;
+  c->fetch_slots++;
+  struct list *waits = list_pop(&c->unfetched);
+  if (waits) list_push_back(&c->ready, waits);
+}
+
+static void fetched(struct journal_fetch *fetch) {
+  struct stream *s = (struct stream *)((char *)fetch - offsetof(struct stream, fetch));
+  s->fetching = false;
+  s->block = fetch->block;
+  uint64_t found = fetch->block ? fetch->block->first : fetch->next;
+  s->lost_from = fetch->sequence;
+  s->lost_to = found;
+  if (!fetch->block) { // give the slot back by the one way that wakes who waits for it
+    s->courier->fetch_slots++;
+    struct list *waits = list_pop(&s->courier->unfetched);
+    if (waits) list_push_back(&s->courier->ready, waits);
+  }
+  if (fetch->sequence == s->next && found > s->next) s->next = found;
+  if (s->removed) feed_drop_block(s);
+  else stream_wake(s);
+  stream_rest(s);
+}
+
+static void fetch(struct stream *s, uint64_t sequence) {
+  struct courier *c = s->courier;
+  feed_drop_block(s);
+  if (!c->fetch_slots) {
+    list_remove(&s->ready_link);
+    list_push_back(&c->unfetched, &s->ready_link);
+    return;
+  }
+  c->fetch_slots--;
+  s->fetching = true;
+  s->fetch = (struct journal_fetch){
+      .loop = c->loop, .sequence = sequence, .organisation = s->outfit->definition->organisation, .done = fetched};
+  journal_fetch(c->options.journal, &s->fetch);
+}
+
+// Brings the reading to the block of `sequence`. False: it has to come from disk first (or is gone).
+static bool reading_open(struct reading *r, uint64_t sequence) {
+  struct stream *s = r->s;
+  if (covers(r->block, sequence)) return true;
+  reading_close(r);
+  if (covers(s->block, sequence)) {
+    r->block = s->block;
+  } else {
+    r->block = journal_recent(s->courier->options.journal, sequence);
+    r->referenced = r->block != NULL;
+  }
+  if (r->block) reading_seek(r, sequence);
+  return r->block != NULL;
+}
+
+// A record that was to be read again is no longer kept.
+static void give_up(struct stream *s, uint64_t ordinal) {
+  status_count(s->status, COUNT_EXPIRED, 1);
+  stream_settle(s, ordinal);
+}
+
+static bool find_again(struct reading *r, struct found *out) {
+  struct stream *s = r->s;
+  for (;;) {
+    uint64_t ordinal = window_next_unread(&s->window, s->cursor);
+    s->cursor = ordinal;
+    if (ordinal == window_end(&s->window)) return false;
+    uint64_t sequence = window_sequence(&s->window, ordinal);
+    if (!reading_open(r, sequence)) {
+      if (sequence < s->lost_from || sequence >= s->lost_to) return fetch(s, sequence), false;
+      give_up(s, ordinal);
+      continue;
+    }
+    if (r->i >= r->end || row_at(r, r->i)->sequence != sequence) reading_seek(r, sequence);
+    if (r->i < r->end && row_at(r, r->i)->sequence == sequence) {
+      *out = (struct found){row_at(r, r->i), journal_block_record(r->block, row_at(r, r->i)), ordinal, true};
+      return true;
+    }
+    give_up(s, ordinal);
+  }
+}
+
+static bool wanted(struct stream *s, const struct record_header *row) {
+  return s->outfit->definition->kinds >> row->kind & 1;
+}
+
+// Settled before a restart, or of a kind that the sink does not take: in the window at once, as settled.
+static bool pass_over(struct stream *s, const struct record_header *row) {
+  bool settled = window_was_settled(&s->window, row->sequence);
+  if (!settled && s->outfit->definition->sink->accepts >> row->kind & 1) return false;
+  window_push(&s->window, row->sequence, true);
+  if (!settled) status_count_filtered(s->status, slice_of("sink"), 1);
+  atomic_fetch_add_explicit(&s->status->read, 1, memory_order_relaxed);
+  s->next = row->sequence + 1;
+  saver_touch(s);
+  return true;
+}
+
+static bool find_new(struct reading *r, struct found *out) {
+  struct stream *s = r->s;
+  for (;;) {
+    if (s->next >= s->courier->routed) {
+      s->caught_up = true;
+      atomic_store(&s->status->matched, atomic_load(&s->status->read));
+      return false;
+    }
+    if (!reading_open(r, s->next)) return fetch(s, s->next), false;
+    if (r->i < r->end && row_at(r, r->i)->sequence < s->next) reading_seek(r, s->next);
+    for (; r->i < r->end; r->i++) {
+      const struct record_header *row = row_at(r, r->i);
+      if (!wanted(s, row)) continue;
+      if (!window_reserve(&s->window)) return false;
+      if (pass_over(s, row)) continue;
+      *out = (struct found){row, journal_block_record(r->block, row), window_end(&s->window), false};
+      return true;
+    }
+    s->next = r->block->end;
+  }
+}
+
+static bool find(struct reading *r, struct found *out) {
+  if (r->s->fetching) return false;
+  if (r->s->window.unread) {
+    if (find_again(r, out)) return true;
+    if (r->s->window.unread || r->s->fetching) return false;
+  }
+  return find_new(r, out);
+}
+
+// The found record is on its way now.
+static void take(struct reading *r, const struct found *f) {
+  struct stream *s = r->s;
+  r->i++;
+  if (f->again) {
+    window_mark(&s->window, f->ordinal, WINDOW_READ);
+    s->cursor = f->ordinal + 1;
+    return;
+  }
+  window_push(&s->window, f->row->sequence, false);
+  atomic_fetch_add_explicit(&s->status->read, 1, memory_order_relaxed);
+  s->next = f->row->sequence + 1;
+}
+
+static struct harvest_item item_of(const struct found *f) {
+  return (struct harvest_item){.ordinal = f->ordinal,
+                               .sequence = f->row->sequence,
+                               .id = f->row->id,
+                               .endpoint = f->row->endpoint,
+                               .received_ms = f->row->received_ms,
+                               .kind = f->row->kind};
+}
+
+static bool room_in_window(const struct stream *s) {
+  if (s->window.count >= LIMIT_WINDOW_RECORDS && !s->window.unread) return false;
+  if (s->held_bytes >= LIMIT_WINDOW_BYTES) return false;
+  return !budget_exhausted(s->courier->options.budget) || (!s->held_bytes && !s->jobs);
+}
+
+static bool may_read(const struct stream *s) {
+  if (stream_stopped(s) || s->removed || s->courier->draining) return false;
+  if (s->fetching || s->stale_jobs || s->breaker_open) return false;
+  return s->jobs < (s->rerun_alone ? 1 : STREAM_JOBS) && room_in_window(s);
+}
+
+// One job, of as many records as it takes. False: nothing to read now, or no room in the ring.
+static bool feed_job(struct stream *s, struct reading *r) {
+  struct found f;
+  struct pool_client *client = s->courier->client;
+  if (!find(r, &f)) return false;
+  struct harvest_job *job = harvest_job_new(s);
+  if (!job) return false;
+  if (!pool_begin(client, s->worker, s->outfit->definition->program, &job->job, f.bytes.len)) {
+    harvest_job_free(job);
+    list_remove(&s->ready_link);
+    list_push_back(&s->courier->starved[s->worker], &s->ready_link);
+    return false;
+  }
+  do {
+    if (!pool_add(client, f.row, f.bytes)) break;
+    job->items[job->count++] = item_of(&f);
+    take(r, &f);
+  } while (job->count < LIMIT_JOB_RECORDS && room_in_window(s) && find(r, &f));
+  s->jobs++;
+  pool_commit(client);
+  return true;
+}
+
+static void feed_jobs(struct stream *s) {
+  struct reading r = {.s = s};
+  while (may_read(s) && feed_job(s, &r)) {}
+  reading_close(&r);
+}
+
+static void feed_straight(struct stream *s) {
+  struct reading r = {.s = s};
+  struct found f;
+  size_t bytes = 0;
+  uint32_t count = 0;
+  while (count < STRAIGHT_RECORDS && bytes < STRAIGHT_BYTES && may_read(s) && find(&r, &f)) {
+    struct harvest_item item = item_of(&f);
+    take(&r, &f);
+    if (!harvest_output(s, &item, f.bytes, slice_of(""), 0, true)) break;
+    bytes += f.bytes.len;
+    count++;
+  }
+  reading_close(&r);
+  if (count == STRAIGHT_RECORDS || bytes >= STRAIGHT_BYTES) stream_wake(s); // others first, then this one again
+  else lanes_flush(s);
+  delivery_send_ready(s);
+}
+
+void feed_stream(struct stream *s) {
+  if (may_read(s)) {
+    if (s->outfit->definition->program) feed_jobs(s);
+    else feed_straight(s);
+  }
+  bool done_with_block = s->block && !s->fetching && !s->window.unread && !covers(s->block, s->next);
+  bool waits_long = stream_stopped(s) || s->breaker_open || !room_in_window(s);
+  if (done_with_block || waits_long) feed_drop_block(s);
+}

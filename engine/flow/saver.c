@@ -1,0 +1,253 @@
+// saver.c - positions and dead letters on their way to the store.
+//
+// Positions of the streams that moved go together, a few times a second; one write is out at a time. A record with a dead letter is
+// settled only when the letter is on disk; letters have their record's sequence as key, so a second run of it makes no second letter.
+#include "base/clock.h"
+#include "base/json_write.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "flow/courier_parts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { SAVE_EVERY_US = 200000, SAVE_STREAMS = 4096, SAVE_BYTES = 64 << 20, LETTER_RETRY_MS = 1000 };
+
+struct saved { // where one stream's value lies in the write's bytes
+  char id[DEFINITION_ID_BYTES];
+  size_t at, len;
+};
+
+struct saver {
+  struct courier *courier;
+  struct list dirty;
+  struct loop_timer timer;
+  struct store_write write;
+  struct store_change changes[SAVE_STREAMS];
+  struct saved saved[SAVE_STREAMS];
+  struct buf values;
+  bool writing;
+  uint32_t letters; // on their way
+};
+
+static void save(struct saver *saver);
+
+static void written(struct store_write *write) {
+  struct saver *saver = (struct saver *)((char *)write - offsetof(struct saver, write));
+  saver->writing = false;
+  if (!write->ok) log_error("store doing=save error=\"%s\" (positions: will be tried again)", write->err.text);
+  if (!list_empty(&saver->dirty)) loop_timer_start(saver->courier->loop, &saver->timer, SAVE_EVERY_US);
+}
+
+static void due(struct loop_timer *timer) {
+  save((struct saver *)((char *)timer - offsetof(struct saver, timer)));
+}
+
+static bool add(struct saver *saver, struct stream *s, struct saved *saved) {
+  uint64_t next = s->caught_up && s->next < s->courier->routed ? s->courier->routed : s->next;
+  saved->at = saver->values.len;
+  memcpy(saved->id, s->outfit->definition->id, sizeof saved->id);
+  if (!status_save(s->status, &saver->values) || !window_save(&s->window, next, &saver->values)) return false;
+  saved->len = saver->values.len - saved->at;
+  atomic_store(&s->status->position, window_position(&s->window, next));
+  atomic_store(&s->status->unsettled_read, s->window.count);
+  return true;
+}
+
+static void save(struct saver *saver) {
+  size_t count = 0;
+  if (saver->writing) return;
+  saver->values.len = 0;
+  while (count < SAVE_STREAMS && !list_empty(&saver->dirty)) {
+    struct stream *s = list_item(saver->dirty.next, struct stream, dirty_link);
+    size_t before = saver->values.len;
+    if (!add(saver, s, &saver->saved[count])) {
+      saver->values.len = before;
+      break;
+    }
+    list_remove(&s->dirty_link);
+    count++;
+  }
+  if (!count) return;
+  for (size_t i = 0; i < count; i++)
+    saver->changes[i] = (struct store_change){.table = STORE_POSITIONS, .key = slice_of(saver->saved[i].id),
+                                              .value = slice_make(saver->values.at + saver->saved[i].at, saver->saved[i].len)};
+  saver->write = (struct store_write){.loop = saver->courier->loop, .changes = saver->changes, .count = count, .done = written};
+  saver->writing = true;
+  store_submit(saver->courier->options.store, &saver->write);
+}
+
+struct saver *saver_new(struct courier *courier, struct err *err) {
+  struct saver *saver = mem_zero(1, sizeof *saver);
+  if (!saver) return err_set(err, "out of memory"), NULL;
+  saver->courier = courier;
+  saver->timer.run = due;
+  list_init(&saver->dirty);
+  buf_init(&saver->values, SAVE_BYTES);
+  return saver;
+}
+
+void saver_free(struct saver *saver) {
+  if (!saver) return;
+  loop_timer_fini(&saver->timer);
+  buf_fini(&saver->values);
+  mem_free(saver);
+}
+
+void saver_touch(struct stream *s) {
+  struct saver *saver = s->courier->saver;
+  if (s->removed || list_linked(&s->dirty_link)) return;
+  if (list_empty(&saver->dirty) && !saver->writing) loop_timer_start(s->courier->loop, &saver->timer, SAVE_EVERY_US);
+  list_push_back(&saver->dirty, &s->dirty_link);
+}
+
+void saver_flush(struct saver *saver) {
+  save(saver);
+}
+
+bool saver_idle(const struct saver *saver) {
+  return !saver->writing && !saver->letters && list_empty(&saver->dirty);
+}
+
+// ---- dead letters ----
+
+struct letter {
+  struct store_write write;
+  struct store_change change;
+  struct journal_fetch fetch;
+  struct loop_timer timer;
+  struct stream *stream;
+  uint64_t ordinal, sequence;
+  uint32_t number, line, attempts;
+  int http_status;
+  bool settles;
+  char *reason, *answer;
+  char version[20];
+  struct buf key, value;
+};
+
+static void letter_free(struct letter *l) {
+  loop_timer_fini(&l->timer);
+  buf_fini(&l->key);
+  buf_fini(&l->value);
+  mem_free(l->reason);
+  mem_free(l->answer);
+  mem_free(l);
+}
+
+static void submit(struct letter *l);
+
+static void submit_again(struct loop_timer *timer) {
+  submit((struct letter *)((char *)timer - offsetof(struct letter, timer)));
+}
+
+static void letter_written(struct store_write *write) {
+  struct letter *l = (struct letter *)write;
+  struct stream *s = l->stream;
+  if (!write->ok && !s->removed) { // the record stays unsettled until its letter is safe
+    log_error("stream=%s doing=dead-letter error=\"%s\"", s->outfit->definition->id, write->err.text);
+    l->timer.run = submit_again;
+    if (loop_timer_start(s->courier->loop, &l->timer, LETTER_RETRY_MS * 1000)) return;
+  }
+  s->letters--;
+  s->courier->saver->letters--;
+  if (!s->removed && write->ok) {
+    if (l->settles) stream_settle(s, l->ordinal);
+    stream_dead_letter_counted(s, l->reason);
+    stream_wake(s);
+  }
+  letter_free(l);
+  stream_rest(s);
+}
+
+static void submit(struct letter *l) {
+  l->change = (struct store_change){.table = STORE_DEAD, .key = buf_slice(&l->key), .value = buf_slice(&l->value)};
+  l->write = (struct store_write){.loop = l->stream->courier->loop, .changes = &l->change, .count = 1, .done = letter_written};
+  store_submit(l->stream->courier->options.store, &l->write);
+}
+
+static bool put_number(struct buf *b, const char *name, int64_t n) {
+  return buf_printf(b, ",\"%s\":", name) && (n ? json_write_integer(b, n) : buf_append_text(b, "null"));
+}
+
+static bool put_text(struct buf *b, const char *name, const char *text) {
+  return buf_printf(b, ",\"%s\":", name) && (text ? json_write_string(b, slice_of(text)) : buf_append_text(b, "null"));
+}
+
+static bool write_value(struct letter *l, const struct record_header *row, struct slice record) {
+  char iso[CLOCK_ISO_BYTES];
+  struct buf *b = &l->value;
+  bool ok = buf_printf(b, "{\"id\":\"%" PRIu64, l->sequence) && (!l->number || buf_printf(b, ".%" PRIu32, l->number)) &&
+            buf_append_text(b, "\",\"record\":") && (record.len ? buf_append(b, record.at, record.len) : buf_append_text(b, "null"));
+  return ok && put_text(b, "kind", row ? record_kind_name(row->kind) : NULL) && put_text(b, "reason", l->reason) &&
+         put_number(b, "line", l->line) && put_number(b, "http_status", l->http_status) && put_text(b, "answer", l->answer) &&
+         put_text(b, "script_version", l->version[0] ? l->version : NULL) && put_text(b, "at", clock_iso(clock_ms(), iso)) &&
+         put_number(b, "attempts", l->attempts) && buf_append_byte(b, '}');
+}
+
+static bool write_key(struct letter *l) {
+  unsigned char tail[13] = {0};
+  for (int i = 0; i < 8; i++) tail[1 + i] = (unsigned char)(l->sequence >> (56 - 8 * i));
+  for (int i = 0; i < 4; i++) tail[9 + i] = (unsigned char)(l->number >> (24 - 8 * i));
+  return buf_append_text(&l->key, l->stream->outfit->definition->id) && buf_append(&l->key, tail, sizeof tail);
+}
+
+static void write_letter(struct letter *l, const struct journal_block *block) {
+  const struct record_header *row = NULL;
+  for (uint32_t i = 0; block && i < block->count && !row; i++)
+    if (block->rows[i].sequence == l->sequence) row = &block->rows[i];
+  if (write_key(l) && write_value(l, row, row ? journal_block_record(block, row) : slice_of(""))) {
+    submit(l);
+    return;
+  }
+  struct stream *s = l->stream; // out of memory: the record is run again later
+  s->letters--;
+  s->courier->saver->letters--;
+  stream_again(s, l->ordinal);
+  letter_free(l);
+  stream_rest(s);
+}
+
+static void letter_fetched(struct journal_fetch *fetch) {
+  struct letter *l = (struct letter *)((char *)fetch - offsetof(struct letter, fetch));
+  write_letter(l, fetch->block);
+  journal_block_unref(fetch->block);
+}
+
+static struct letter *letter_new(struct stream *s, const struct dead_letter *from) {
+  struct letter *l = mem_zero(1, sizeof *l);
+  if (!l) return NULL;
+  l->stream = s;
+  l->ordinal = from->ordinal;
+  l->sequence = from->sequence;
+  l->number = from->number;
+  l->line = from->line;
+  l->attempts = from->attempts;
+  l->http_status = from->http_status;
+  l->settles = from->settles;
+  memcpy(l->version, s->outfit->definition->script_version, sizeof l->version);
+  buf_init(&l->key, STORE_KEY_BYTES);
+  buf_init(&l->value, 2 * LIMIT_RECORD_BYTES);
+  l->reason = mem_copy(from->reason, strlen(from->reason));
+  l->answer = from->answer.len ? mem_copy(from->answer.at, from->answer.len) : NULL;
+  return l;
+}
+
+void saver_dead_letter(struct stream *s, const struct dead_letter *from) {
+  struct letter *l = letter_new(s, from);
+  if (!l) { // out of memory: the record is run again later
+    stream_again(s, from->ordinal);
+    return;
+  }
+  s->letters++;
+  s->courier->saver->letters++;
+  struct journal_block *block = journal_recent(s->courier->options.journal, l->sequence);
+  if (block) {
+    write_letter(l, block);
+    journal_block_unref(block);
+    return;
+  }
+  l->fetch = (struct journal_fetch){.loop = s->courier->loop, .sequence = l->sequence,
+                                    .organisation = s->outfit->definition->organisation, .done = letter_fetched};
+  journal_fetch(s->courier->options.journal, &l->fetch);
+}

@@ -1,0 +1,129 @@
+#include "flow/status.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+  const char *name;
+  int remote; // 1: the receiver's side works, 0: it does not, -1: as it was
+} states[STREAM_STATES] = {
+    [STREAM_PENDING] = {"pending", 1}, [STREAM_HISTORY] = {"history", 1}, [STREAM_LIVE] = {"live", 1},
+    [STREAM_RETRYING] = {"retrying", 0}, [STREAM_PAUSED] = {"paused", 0}, [STREAM_ERROR] = {"error", 0},
+    [STREAM_INACTIVE] = {"inactive", -1},
+};
+
+struct status *status_new(void) {
+  struct status *s = mem_zero(1, sizeof *s);
+  if (!s) return NULL;
+  atomic_init(&s->refs, 1);
+  pthread_mutex_init(&s->lock, NULL);
+  s->remote_active = true;
+  return s;
+}
+
+void status_ref(struct status *status) {
+  atomic_fetch_add(&status->refs, 1);
+}
+
+void status_unref(struct status *status) {
+  if (!status || atomic_fetch_sub(&status->refs, 1) != 1) return;
+  pthread_mutex_destroy(&status->lock);
+  mem_free(status);
+}
+
+const char *stream_state_name(enum stream_state state) {
+  return states[state].name;
+}
+
+void status_set_state(struct status *status, enum stream_state state) {
+  atomic_store(&status->state, state);
+  if (states[state].remote < 0) return;
+  pthread_mutex_lock(&status->lock);
+  status->remote_active = states[state].remote == 1;
+  pthread_mutex_unlock(&status->lock);
+}
+
+void status_count(struct status *status, enum status_count which, uint64_t n) {
+  atomic_fetch_add_explicit(&status->counts[which], n, memory_order_relaxed);
+}
+
+void status_count_filtered(struct status *status, struct slice reason, uint64_t n) {
+  status_count(status, COUNT_FILTERED, n);
+  pthread_mutex_lock(&status->lock);
+  size_t len = reason.len < STATUS_REASON_BYTES ? reason.len : STATUS_REASON_BYTES - 1, i = 0;
+  for (; i < STATUS_REASONS && status->reasons[i].count; i++)
+    if (strlen(status->reasons[i].reason) == len && memcmp(status->reasons[i].reason, reason.at, len) == 0) break;
+  if (!status->reasons[i].count) {
+    if (i == STATUS_REASONS) reason = slice_of("other"), len = reason.len;
+    memcpy(status->reasons[i].reason, reason.at, len);
+    status->reasons[i].reason[len] = 0;
+  }
+  status->reasons[i].count += n;
+  pthread_mutex_unlock(&status->lock);
+}
+
+void status_set_error(struct status *status, const char *error) {
+  pthread_mutex_lock(&status->lock);
+  snprintf(status->last_error, sizeof status->last_error, "%s", error ? error : "");
+  pthread_mutex_unlock(&status->lock);
+}
+
+uint64_t status_lag(const struct status *status) {
+  uint64_t read = atomic_load(&status->read), matched = atomic_load(&status->matched);
+  return (matched > read ? matched - read : 0) + atomic_load(&status->unsettled_read);
+}
+
+double status_lag_seconds(const struct status *status) {
+  int64_t since = atomic_load(&status->settled_ms);
+  return since && status_lag(status) ? (double)(clock_ms() - since) / 1000.0 : 0.0;
+}
+
+static json_t *time_or_null(int64_t ms) {
+  char iso[CLOCK_ISO_BYTES];
+  return ms ? json_string(clock_iso(ms, iso)) : json_null();
+}
+
+static json_t *show_reasons(struct status *status) {
+  json_t *reasons = json_object();
+  for (size_t i = 0; i <= STATUS_REASONS && status->reasons[i].count; i++)
+    json_object_set_new(reasons, status->reasons[i].reason, json_integer((json_int_t)status->reasons[i].count));
+  return reasons;
+}
+
+json_t *status_show(struct status *status, const char *script_version) {
+  uint64_t lag = status_lag(status);
+  int http = atomic_load(&status->last_http_status);
+  pthread_mutex_lock(&status->lock);
+  json_t *shown = json_pack(
+      "{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:f}", "state", stream_state_name(atomic_load(&status->state)), "remote_status",
+      status->remote_active ? "active" : "deactivated", "last_http_status", http ? json_integer(http) : json_null(),
+      "last_delivery_at", time_or_null(atomic_load(&status->last_delivery_ms)), "last_error",
+      status->last_error[0] ? json_string(status->last_error) : json_null(), "filtered_by", show_reasons(status), "lag_records",
+      (json_int_t)lag, "lag_seconds", status_lag_seconds(status));
+  pthread_mutex_unlock(&status->lock);
+  static const char *const names[STATUS_COUNTS] = {"delivered", "filtered", "dead", "expired", "retries"};
+  for (int i = 0; shown && i < STATUS_COUNTS; i++)
+    json_object_set_new(shown, names[i], json_integer((json_int_t)atomic_load(&status->counts[i])));
+  if (shown) json_object_set_new(shown, "script_version", script_version ? json_string(script_version) : json_null());
+  return shown;
+}
+
+bool status_save(const struct status *status, struct buf *out) {
+  for (int i = 0; i < STATUS_COUNTS; i++) {
+    uint64_t n = atomic_load_explicit(&status->counts[i], memory_order_relaxed);
+    if (!buf_append(out, &n, sizeof n)) return false;
+  }
+  int64_t at = atomic_load(&status->last_delivery_ms);
+  return buf_append(out, &at, sizeof at);
+}
+
+bool status_restore(struct status *status, struct slice saved) {
+  int64_t numbers[STATUS_COUNTS + 1];
+  if (saved.len < sizeof numbers) return false;
+  memcpy(numbers, saved.at, sizeof numbers);
+  for (int i = 0; i < STATUS_COUNTS; i++) atomic_store(&status->counts[i], (uint64_t)numbers[i]);
+  atomic_store(&status->last_delivery_ms, numbers[STATUS_COUNTS]);
+  return true;
+}

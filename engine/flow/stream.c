@@ -1,0 +1,264 @@
+// stream.c - the life of a stream: states, success and failure, the breaker, memory given back, a new definition.
+#include "flow/stream.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/hash.h"
+#include "flow/courier_parts.h"
+
+#include <stdio.h>
+
+enum { DEAD_IN_A_ROW = 100 };
+static const int64_t GIVE_UP_MS = 3 * 24 * 3600 * 1000LL;
+
+// ---- outfits ----
+
+struct outfit *outfit_ref(struct outfit *o) {
+  o->refs++;
+  return o;
+}
+
+void outfit_unref(struct outfit *o) {
+  if (!o || --o->refs) return;
+  sink_unbind(o->binding);
+  definition_unref(o->definition);
+  mem_free(o);
+}
+
+static struct outfit *outfit_new(struct courier *c, struct definition *definition, struct err *err) {
+  struct outfit *o = mem_zero(1, sizeof *o);
+  if (!o) return err_set(err, "out of memory"), NULL;
+  o->refs = 1;
+  o->binding = sink_bind(c->runner, definition->sink, definition->settings, err);
+  if (!o->binding) {
+    mem_free(o);
+    return NULL;
+  }
+  definition_ref(definition);
+  o->definition = definition;
+  o->limits = *sink_binding_limits(o->binding);
+  return o;
+}
+
+// ---- states ----
+
+enum stream_state stream_state(const struct stream *s) {
+  return atomic_load_explicit(&s->status->state, memory_order_relaxed);
+}
+
+bool stream_stopped(const struct stream *s) {
+  enum stream_state state = stream_state(s);
+  return state == STREAM_PAUSED || state == STREAM_ERROR || state == STREAM_INACTIVE;
+}
+
+static bool worth_a_line(enum stream_state from, enum stream_state to) {
+  return to == STREAM_PAUSED || to == STREAM_ERROR || to == STREAM_INACTIVE || (from != STREAM_LIVE && from != STREAM_RETRYING);
+}
+
+void stream_enter(struct stream *s, enum stream_state state, const char *why) {
+  enum stream_state was = stream_state(s);
+  if (why) status_set_error(s->status, why);
+  if (was == state) return;
+  status_set_state(s->status, state);
+  if (worth_a_line(was, state))
+    log_line(state == STREAM_PAUSED || state == STREAM_ERROR ? LOG_WARN : LOG_INFO, "stream=%s sink=%s doing=%s was=%s reason=\"%s\"",
+             s->outfit->definition->id, s->outfit->definition->sink->name, stream_state_name(state), stream_state_name(was),
+             why ? why : "");
+  if (stream_stopped(s)) {
+    stream_shed(s);
+    feed_drop_block(s);
+  }
+}
+
+static enum stream_state working_state(const struct stream *s) {
+  return atomic_load(&s->status->last_delivery_ms) ? STREAM_LIVE : STREAM_PENDING;
+}
+
+static void close_breaker(struct stream *s) {
+  s->breaker_open = false;
+  heap_remove(&s->courier->breaker_timers, &s->breaker);
+}
+
+void stream_resume(struct stream *s) {
+  s->failures = s->dead_in_row = s->script_failures = 0;
+  s->first_failure_ms = 0;
+  close_breaker(s);
+  status_set_error(s->status, NULL);
+  stream_enter(s, working_state(s), NULL);
+  lanes_release(s, true);
+  stream_wake(s);
+}
+
+void stream_succeeded(struct stream *s, int http_status) {
+  bool was_broken = s->failures >= BREAKER_FAILURES;
+  if (s->failures) status_set_error(s->status, NULL);
+  s->failures = s->dead_in_row = 0;
+  s->first_failure_ms = 0;
+  s->last_success_ms = clock_ms();
+  atomic_store(&s->status->last_http_status, http_status);
+  atomic_store(&s->status->last_delivery_ms, s->last_success_ms);
+  close_breaker(s);
+  if (!stream_stopped(s)) stream_enter(s, STREAM_LIVE, NULL);
+  if (was_broken) lanes_release(s, false);
+}
+
+void stream_failed(struct stream *s, const char *why, int http_status, uint64_t delay_ms) {
+  int64_t now = clock_ms();
+  if (!s->failures) s->first_failure_ms = now;
+  s->failures++;
+  if (http_status) atomic_store(&s->status->last_http_status, http_status);
+  if (stream_stopped(s)) return;
+  if (now - s->first_failure_ms >= GIVE_UP_MS) {
+    stream_enter(s, STREAM_ERROR, why);
+    return;
+  }
+  stream_enter(s, STREAM_RETRYING, why);
+  if (s->failures < BREAKER_FAILURES) return;
+  if (s->failures == BREAKER_FAILURES)
+    log_warn("stream=%s sink=%s doing=retry failures=%u error=\"%s\"", s->outfit->definition->id, s->outfit->definition->sink->name,
+             s->failures, why);
+  s->breaker_open = true;
+  courier_set_timer(s->courier, &s->courier->breaker_timers, &s->breaker, courier_now_ms() + delay_ms);
+  feed_drop_block(s);
+  if (budget_exhausted(s->courier->options.budget)) stream_shed(s);
+}
+
+void stream_breaker_due(struct stream *s) {
+  s->breaker_open = false;
+  stream_wake(s);
+  delivery_send_ready(s);
+}
+
+// ---- records ----
+
+void stream_wake(struct stream *s) {
+  if (!s->removed && !list_linked(&s->ready_link)) list_push_back(&s->courier->ready, &s->ready_link);
+}
+
+void stream_settle(struct stream *s, uint64_t ordinal) {
+  if (!window_holds(&s->window, ordinal)) return;
+  window_mark(&s->window, ordinal, WINDOW_SETTLED);
+  saver_touch(s);
+}
+
+void stream_again(struct stream *s, uint64_t ordinal) {
+  if (!window_holds(&s->window, ordinal) || window_at(&s->window, ordinal) != WINDOW_READ) return;
+  window_mark(&s->window, ordinal, WINDOW_UNREAD);
+  if (ordinal < s->cursor) s->cursor = ordinal;
+}
+
+// Results of jobs under way would overtake what is read again: they are read again as well.
+static void make_jobs_stale(struct stream *s) {
+  s->stale_jobs = s->jobs;
+  s->epoch++;
+}
+
+void stream_shed(struct stream *s) {
+  make_jobs_stale(s);
+  lanes_shed(s);
+  stream_wake(s);
+}
+
+// ---- beginning, change, end ----
+
+struct stream *stream_new(struct courier *courier, struct definition *definition, struct status *status, struct err *err) {
+  struct stream *s = mem_zero(1, sizeof *s);
+  struct outfit *outfit = s ? outfit_new(courier, definition, err) : NULL;
+  if (!outfit) {
+    mem_free(s);
+    err_set(err, "out of memory");
+    return NULL;
+  }
+  s->courier = courier;
+  s->outfit = outfit;
+  s->worker = (unsigned)(hash_bytes(definition->id, strlen(definition->id), 1) % pool_workers(courier->options.pool));
+  s->route = (struct router_entry){.organisation = definition->organisation, .kinds = definition->kinds};
+  s->next = definition->start;
+  status_ref(status);
+  s->status = status;
+  list_init(&s->ready_lanes);
+  list_init(&s->deliveries);
+  return s;
+}
+
+static void forget_program(struct stream *s) {
+  if (s->outfit->definition->program) pool_forget(s->courier->client, s->outfit->definition->program);
+}
+
+void stream_remove(struct stream *s) {
+  delivery_cancel_all(s);
+  s->removed = true;
+  close_breaker(s);
+  feed_drop_block(s);
+  lanes_free(s);
+  make_jobs_stale(s);
+  list_remove(&s->ready_link);
+  list_remove(&s->dirty_link);
+  list_remove(&s->all_link);
+  stream_rest(s);
+}
+
+void stream_rest(struct stream *s) {
+  if (!s->removed || s->jobs || s->fetching || s->letters) return;
+  forget_program(s);
+  window_fini(&s->window);
+  outfit_unref(s->outfit);
+  definition_unref(s->awaited);
+  status_unref(s->status);
+  mem_free(s);
+}
+
+static bool same_lanes(const struct outfit *a, const struct outfit *b) {
+  return a->definition->in_flight == b->definition->in_flight && (a->limits.records == 1) == (b->limits.records == 1);
+}
+
+static void take_over(struct stream *s, struct outfit *outfit) {
+  make_jobs_stale(s);
+  if (same_lanes(s->outfit, outfit)) {
+    lanes_shed(s);
+  } else {
+    lanes_free(s);
+    window_unread_all(&s->window);
+    s->cursor = s->window.base;
+  }
+  if (s->outfit->definition->program != outfit->definition->program) forget_program(s);
+  outfit_unref(s->outfit);
+  s->outfit = outfit;
+}
+
+static void follow_active(struct stream *s) {
+  bool active = s->outfit->definition->active;
+  if (!active) stream_enter(s, STREAM_INACTIVE, NULL);
+  else if (stream_state(s) == STREAM_INACTIVE) stream_resume(s);
+}
+
+bool stream_redefine(struct stream *s, struct definition *definition, struct err *err) {
+  struct definition *now = definition ? definition : s->awaited;
+  struct outfit *outfit = outfit_new(s->courier, now, err);
+  if (!outfit) return false;
+  if (!same_lanes(s->outfit, outfit) && s->sending) {
+    outfit_unref(outfit);
+    definition_ref(definition);
+    definition_unref(s->awaited);
+    s->awaited = definition;
+    return true;
+  }
+  definition_unref(s->awaited);
+  s->awaited = NULL;
+  take_over(s, outfit);
+  follow_active(s);
+  stream_wake(s);
+  return true;
+}
+
+void stream_dead_letter_counted(struct stream *s, const char *why) {
+  status_count(s->status, COUNT_DEAD, 1);
+  s->letters_kept++;
+  if (stream_stopped(s)) return;
+  char text[STATUS_ERROR_BYTES];
+  if (s->letters_kept >= LIMIT_DEAD_LETTERS)
+    snprintf(text, sizeof text, "%d dead letters are kept: redrive or drop some", LIMIT_DEAD_LETTERS);
+  else if (++s->dead_in_row >= DEAD_IN_A_ROW) snprintf(text, sizeof text, "%d dead letters in a row: %.400s", DEAD_IN_A_ROW, why);
+  else return;
+  stream_enter(s, STREAM_PAUSED, text);
+}

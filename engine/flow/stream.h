@@ -1,0 +1,173 @@
+// stream.h - a stream at work in its courier: what it has read, its lanes, and how its receiver does.
+//
+// Everything here belongs to the courier's thread. The modules that share it, in the order of the road:
+//   feed.c      reads records from the journal into jobs (or straight into lanes)
+//   harvest.c   takes the workers' results into lanes, reasons and dead letters
+//   lane.c      which batch an output joins, and which lane may send
+//   delivery.c  request, answer, verdict, retry
+//   stream.c    life: states, breaker, pause, memory given back
+//   saver.c     positions and dead letters to the store
+#pragma once
+#include "base/heap.h"
+#include "base/limits.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "flow/batch.h"
+#include "flow/definition.h"
+#include "flow/router.h"
+#include "flow/status.h"
+#include "flow/window.h"
+#include "journal/journal.h"
+#include "script/pool.h"
+
+struct courier;
+struct stream;
+
+enum { STREAM_JOBS = 2, BREAKER_FAILURES = 5 };
+
+// What a batch is made and sent with: one version of definition, script, sink and settings. Counted by its courier's thread.
+struct outfit {
+  uint32_t refs;
+  struct definition *definition;
+  struct sink_binding *binding;
+  struct sink_limits limits;
+};
+
+enum lane_state {
+  LANE_IDLE,    // fills; goes when there is something
+  LANE_READY,   // in the stream's list of lanes that may send
+  LANE_SENDING, // its first batch is out
+  LANE_BACKOFF, // its first batch waits for its time
+};
+
+struct lane { // one order of delivery: a hash of endpoints, or in single mode one endpoint
+  struct stream *stream;
+  uint64_t key;
+  enum lane_state state;
+  struct list batches;
+  struct list ready_link;
+  struct heap_node timer;
+  bool patient; // waits for the receiver's Retry-After
+};
+
+struct stream {
+  struct courier *courier;
+  struct outfit *outfit;
+  struct definition *awaited; // a change of lanes' shape waits until no request is out; NULL: none
+  struct status *status;
+  struct router_entry route;
+  unsigned worker;
+
+  struct window window;
+  uint64_t next;         // sequence of the journal to read next
+  uint64_t cursor;       // ordinal to look from for what is to be read again
+  bool caught_up;        // has read all that the courier has routed
+  bool fetching;         // a read from disk is under way
+  struct journal_fetch fetch;
+  struct journal_block *block; // what it brought; holds one of the courier's slots
+  uint64_t lost_from, lost_to; // sequences the last fetch found to be gone
+  struct list ready_link;      // among the courier's streams that may read
+  uint32_t jobs, stale_jobs;   // under way; those whose results will be read again instead
+  uint32_t epoch;              // jobs of an older one are stale
+  bool rerun_alone;            // a worker was lost in the middle: one job at a time until it is past
+
+  struct lane *lanes[LIMIT_IN_FLIGHT]; // made when first needed
+  struct map by_endpoint;              // single mode
+  struct list deliveries;              // requests that are out
+  struct list ready_lanes;
+  uint32_t sending;
+  uint32_t hollow;     // hollow batches
+  size_t held_bytes;   // of bodies in lanes
+  bool flush_wanted;   // lanes have something that waits for a little more
+  uint64_t flush_since_ms;
+
+  uint32_t failures;   // requests failed in a row
+  uint32_t dead_in_row;
+  uint32_t script_failures; // records in a row
+  int64_t last_success_ms, first_failure_ms;
+  struct heap_node breaker; // in the courier's timers while no request may go
+  bool breaker_open;
+
+  uint32_t letters;         // dead letters on their way to disk
+  uint64_t letters_kept;    // on disk
+  bool removed;             // waits for what is under way, then is freed
+  struct list dirty_link;
+  struct list all_link;
+};
+
+// ---- stream.c ----
+struct stream *stream_new(struct courier *courier, struct definition *definition, struct status *status, struct err *err);
+void stream_remove(struct stream *s);        // its requests are cancelled; freed once nothing under way names it
+void stream_rest(struct stream *s);          // something under way ended: frees a removed stream when it was the last
+void stream_enter(struct stream *s, enum stream_state state, const char *why); // the only writer of the state
+enum stream_state stream_state(const struct stream *s);
+bool stream_stopped(const struct stream *s); // paused, error or inactive: neither reads nor sends
+void stream_resume(struct stream *s);        // activate: from the position on
+// A new version takes over between two batches (NULL: the one that was awaited). False: its settings can't be used; the old goes on.
+bool stream_redefine(struct stream *s, struct definition *definition, struct err *err);
+void stream_shed(struct stream *s);          // gives back all memory of batches that are not out; they are made again
+void stream_settle(struct stream *s, uint64_t ordinal);
+void stream_again(struct stream *s, uint64_t ordinal); // this record is to be read again
+void stream_wake(struct stream *s);          // it may be able to read
+void stream_failed(struct stream *s, const char *why, int http_status, uint64_t delay_ms);
+void stream_succeeded(struct stream *s, int http_status);
+void stream_breaker_due(struct stream *s);
+void stream_dead_letter_counted(struct stream *s, const char *why); // one more is on disk
+struct outfit *outfit_ref(struct outfit *o);
+void outfit_unref(struct outfit *o); // takes NULL
+
+// ---- feed.c ----
+void feed_stream(struct stream *s); // reads as much as may be read now
+void feed_drop_block(struct stream *s);
+
+// ---- harvest.c ----
+struct harvest_item { // a record in a job
+  uint64_t ordinal, sequence;
+  int64_t id, endpoint, received_ms;
+  uint8_t kind;
+};
+struct harvest_job {
+  struct pool_job job; // first
+  struct stream *stream;
+  struct harvest_job *spare;
+  uint32_t epoch, count, seen;
+  struct harvest_item items[LIMIT_JOB_RECORDS];
+};
+struct harvest_job *harvest_job_new(struct stream *s); // NULL: out of memory
+void harvest_job_free(struct harvest_job *job);
+// Puts one output in its lane; false: out of memory, and the stream has shed.
+bool harvest_output(struct stream *s, const struct harvest_item *item, struct slice body, struct slice key, uint32_t number, bool last);
+void harvest_filtered(struct stream *s, const struct harvest_item *item, struct slice reason);
+
+// ---- lane.c ----
+struct lane *lane_of(struct stream *s, int64_t endpoint, uint64_t sequence); // NULL: out of memory
+struct lane *lane_find(struct stream *s, int64_t endpoint, uint64_t sequence); // NULL: there is none
+bool lane_add(struct lane *lane, const struct batch_output *output);        // false: out of memory
+void lane_record_passed(struct lane *lane, uint64_t sequence);              // a record of a hollow batch had no output this time
+void lane_due(struct lane *lane);                                           // its timer came
+void lane_next(struct lane *lane);   // after its first batch has left: the next may go, or the lane rests
+void lane_offer(struct lane *lane, bool in_haste); // makes it ready if its first batch may go now
+void lane_free(struct lane *lane);
+void lanes_flush(struct stream *s); // what waited for more goes now, unless more is coming at once
+void lanes_shed(struct stream *s);
+void lanes_free(struct stream *s);
+void lanes_release(struct stream *s, bool all); // lanes in back-off go at once; without `all` not those with a Retry-After
+struct lane *lane_each(struct stream *s, size_t *i);
+
+// ---- delivery.c ----
+void delivery_send_ready(struct stream *s); // as many lanes as may send
+void delivery_cancel_all(struct stream *s); // requests that are out end unheard
+
+// ---- saver.c ----
+void saver_touch(struct stream *s); // its position is to be saved soon
+struct dead_letter {
+  uint64_t ordinal, sequence;
+  uint32_t number;     // of its record's outputs, from 0
+  bool settles;        // with it its record is settled
+  const char *reason;  // words
+  uint32_t line;       // of the script; 0: none
+  int http_status;     // 0: none
+  struct slice answer; // beginning of the receiver's answer
+  uint32_t attempts;
+};
+void saver_dead_letter(struct stream *s, const struct dead_letter *letter);

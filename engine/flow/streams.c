@@ -1,0 +1,339 @@
+#include "flow/streams.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct streams {
+  struct streams_options options;
+  struct stream_entry **entries; // in order of id
+  size_t count, cap;
+};
+
+struct streams *streams_new(const struct streams_options *options, struct err *err) {
+  struct streams *all = mem_zero(1, sizeof *all);
+  if (!all) return err_set(err, "out of memory"), NULL;
+  all->options = *options;
+  return all;
+}
+
+static void entry_free(struct stream_entry *entry) {
+  definition_unref(entry->definition);
+  status_unref(entry->status);
+  mem_free(entry);
+}
+
+void streams_free(struct streams *all) {
+  if (!all) return;
+  for (size_t i = 0; i < all->count; i++) entry_free(all->entries[i]);
+  mem_free(all->entries);
+  mem_free(all);
+}
+
+size_t streams_count(const struct streams *all) {
+  return all->count;
+}
+
+const struct stream_entry *streams_at(const struct streams *all, size_t i) {
+  return all->entries[i];
+}
+
+static size_t place_of(const struct streams *all, const char *id) { // the first that is not less
+  size_t from = 0, to = all->count;
+  while (from < to) {
+    size_t middle = from + (to - from) / 2;
+    if (strcmp(all->entries[middle]->definition->id, id) < 0) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
+const struct stream_entry *streams_find(const struct streams *all, const char *id) {
+  size_t i = place_of(all, id);
+  return i < all->count && strcmp(all->entries[i]->definition->id, id) == 0 ? all->entries[i] : NULL;
+}
+
+size_t streams_behind(const struct streams *all, const char *id) {
+  size_t i = place_of(all, id);
+  return i < all->count && strcmp(all->entries[i]->definition->id, id) == 0 ? i + 1 : i;
+}
+
+// Takes the definition's reference.
+static struct stream_entry *insert(struct streams *all, struct definition *definition) {
+  struct stream_entry *entry = mem_zero(1, sizeof *entry);
+  if (entry) entry->status = status_new();
+  if (entry && entry->status && all->count == all->cap) {
+    size_t cap = all->cap ? all->cap * 2 : 64;
+    struct stream_entry **entries = mem_grow(all->entries, cap * sizeof *entries);
+    if (entries) all->entries = entries, all->cap = cap;
+  }
+  if (!entry || !entry->status || all->count == all->cap) {
+    if (entry) status_unref(entry->status);
+    mem_free(entry);
+    return NULL;
+  }
+  entry->definition = definition;
+  size_t i = place_of(all, definition->id);
+  memmove(all->entries + i + 1, all->entries + i, (all->count - i) * sizeof *all->entries);
+  all->entries[i] = entry;
+  all->count++;
+  return entry;
+}
+
+static void take_out(struct streams *all, struct stream_entry *entry) {
+  size_t i = place_of(all, entry->definition->id);
+  memmove(all->entries + i, all->entries + i + 1, (--all->count - i) * sizeof *all->entries);
+  entry_free(entry);
+}
+
+static struct courier *courier_of(const struct streams *all, const struct definition *definition) {
+  uint64_t h = hash_bytes(definition->id, strlen(definition->id), 7);
+  return all->options.couriers[h % all->options.courier_count];
+}
+
+// ---- a change and its stages ----
+
+enum stage_kind { CREATE, CHANGE, REMOVE };
+
+struct change {
+  struct streams *all;
+  enum stage_kind kind;
+  struct stream_entry *entry; // CREATE: made when stored
+  struct definition *next;    // CREATE, CHANGE
+  bool resume;
+  streams_done done;
+  void *arg;
+  struct pool_check check;
+  struct store_write write;
+  struct store_change changes[3];
+  char *document;
+  char id[DEFINITION_ID_BYTES];
+  struct courier_command command;
+};
+
+static void finish(struct change *c, enum streams_outcome outcome, const struct err *err) {
+  struct streams_answer answer = {.outcome = outcome, .entry = c->kind == REMOVE ? NULL : c->entry, .id = c->id,
+                                  .undelivered = c->command.undelivered};
+  if (err) answer.err = *err;
+  if (c->entry) c->entry->changing = false;
+  if (outcome != STREAMS_DONE) answer.entry = NULL;
+  if (c->kind == REMOVE && outcome == STREAMS_DONE) take_out(c->all, c->entry);
+  c->done(&answer, c->arg);
+  definition_unref(c->next);
+  free(c->document);
+  mem_free(c);
+}
+
+static struct change *begin(struct streams *all, enum stage_kind kind, const struct stream_entry *entry, streams_done done, void *arg) {
+  struct streams_answer answer = {.outcome = STREAMS_FAILED};
+  struct change *c = NULL;
+  if (entry && entry->changing) {
+    answer.outcome = STREAMS_BUSY;
+    err_set(&answer.err, "another change of this stream is under way: try again");
+  } else if (!(c = mem_zero(1, sizeof *c))) {
+    err_set(&answer.err, "out of memory");
+  }
+  if (!c) {
+    done(&answer, arg);
+    return NULL;
+  }
+  c->all = all;
+  c->kind = kind;
+  c->entry = (struct stream_entry *)entry;
+  c->done = done;
+  c->arg = arg;
+  if (entry) {
+    c->entry->changing = true;
+    memcpy(c->id, entry->definition->id, sizeof c->id);
+  }
+  return c;
+}
+
+static void undone(struct store_write *write) {
+  struct change *c = (struct change *)((char *)write - offsetof(struct change, write));
+  struct err why = c->command.err;
+  if (c->kind == CREATE && c->entry) {
+    take_out(c->all, c->entry);
+    c->entry = NULL;
+  }
+  finish(c, STREAMS_REFUSED, &why);
+}
+
+// The courier can't use what was stored: the store goes back to what was.
+static void undo(struct change *c) {
+  char *was = c->kind == CHANGE ? json_dumps(c->entry->definition->document, JSON_COMPACT) : NULL;
+  free(c->document);
+  c->document = was;
+  c->changes[0].value = was ? slice_of(was) : (struct slice){0};
+  c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 1, .done = undone};
+  store_submit(c->all->options.store, &c->write);
+}
+
+static void forgotten(struct store_write *write) {
+  struct change *c = (struct change *)((char *)write - offsetof(struct change, write));
+  finish(c, write->ok ? STREAMS_DONE : STREAMS_FAILED, write->ok ? NULL : &write->err);
+}
+
+static void forget(struct change *c) {
+  struct slice id = slice_of(c->id);
+  c->changes[0] = (struct store_change){.table = STORE_STREAMS, .key = id};
+  c->changes[1] = (struct store_change){.table = STORE_POSITIONS, .key = id};
+  c->changes[2] = (struct store_change){.table = STORE_DEAD, .key = slice_make(c->id, id.len + 1), .prefix = true};
+  c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 3, .done = forgotten};
+  store_submit(c->all->options.store, &c->write);
+}
+
+static void obeyed(struct courier_command *command) {
+  struct change *c = (struct change *)((char *)command - offsetof(struct change, command));
+  if (c->kind == REMOVE) {
+    forget(c);
+  } else if (!command->ok) {
+    undo(c);
+  } else {
+    if (c->kind == CHANGE) {
+      definition_unref(c->entry->definition);
+      definition_ref(c->next);
+      c->entry->definition = c->next;
+    }
+    finish(c, STREAMS_DONE, NULL);
+  }
+}
+
+static void command(struct change *c, enum courier_order order) {
+  c->command = (struct courier_command){.order = order, .definition = c->next ? c->next : c->entry->definition, .status = c->entry->status,
+                                        .resume = c->resume, .reply = c->all->options.loop, .done = obeyed};
+  courier_command(courier_of(c->all, c->command.definition), &c->command);
+}
+
+static void stored(struct store_write *write) {
+  struct change *c = (struct change *)((char *)write - offsetof(struct change, write));
+  if (!write->ok) {
+    finish(c, STREAMS_FAILED, &write->err);
+    return;
+  }
+  if (c->kind == CREATE) {
+    definition_ref(c->next);
+    c->entry = insert(c->all, c->next);
+    if (!c->entry) {
+      definition_unref(c->next);
+      err_set(&c->command.err, "out of memory");
+      undo(c);
+      return;
+    }
+    c->entry->changing = true;
+  }
+  command(c, c->kind == CREATE ? COURIER_ADD : COURIER_CHANGE);
+}
+
+static void store(struct change *c) {
+  c->document = json_dumps(c->next->document, JSON_COMPACT);
+  if (!c->document) {
+    struct err err = {"out of memory"};
+    finish(c, STREAMS_FAILED, &err);
+    return;
+  }
+  c->changes[0] = (struct store_change){.table = STORE_STREAMS, .key = slice_of(c->id), .value = slice_of(c->document)};
+  c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 1, .done = stored};
+  store_submit(c->all->options.store, &c->write);
+}
+
+static void compiled(struct pool_check *check) {
+  struct change *c = (struct change *)((char *)check - offsetof(struct change, check));
+  if (check->ok) store(c);
+  else finish(c, STREAMS_REFUSED, &check->err);
+}
+
+// The new definition is right as far as it can be told without running its script.
+static void go_on(struct change *c, struct err *err) {
+  if (!c->next) {
+    finish(c, STREAMS_REFUSED, err);
+    return;
+  }
+  memcpy(c->id, c->next->id, sizeof c->id);
+  struct slice script = definition_script(c->next);
+  bool same = c->entry && strcmp(c->entry->definition->script_version, c->next->script_version) == 0;
+  if (!script.len || same) {
+    store(c);
+    return;
+  }
+  c->check = (struct pool_check){.loop = c->all->options.loop, .name = c->next->program->script_name, .source = script,
+                                 .role = SCRIPT_STREAM, .done = compiled};
+  pool_check(c->all->options.pool, &c->check);
+}
+
+void streams_create(struct streams *all, const json_t *body, streams_done done, void *arg) {
+  struct change *c = begin(all, CREATE, NULL, done, arg);
+  if (!c) return;
+  struct err err = {0};
+  if (all->count >= LIMIT_STREAMS) err_set(&err, "there are %d streams: no more are taken", LIMIT_STREAMS);
+  else c->next = definition_create(&all->options.world, body, journal_head(all->options.journal), &err);
+  go_on(c, &err);
+}
+
+void streams_change(struct streams *all, const struct stream_entry *entry, const json_t *body, streams_done done, void *arg) {
+  struct change *c = begin(all, CHANGE, entry, done, arg);
+  if (!c) return;
+  struct err err = {0};
+  c->next = definition_change(&all->options.world, entry->definition, body, &err);
+  go_on(c, &err);
+}
+
+void streams_set_active(struct streams *all, const struct stream_entry *entry, bool active, streams_done done, void *arg) {
+  struct change *c = begin(all, CHANGE, entry, done, arg);
+  if (!c) return;
+  struct err err = {0};
+  c->resume = active;
+  c->next = definition_set_active(&all->options.world, entry->definition, active, &err);
+  go_on(c, &err);
+}
+
+void streams_remove(struct streams *all, const struct stream_entry *entry, streams_done done, void *arg) {
+  struct change *c = begin(all, REMOVE, entry, done, arg);
+  if (c) command(c, COURIER_REMOVE);
+}
+
+// ---- start ----
+
+struct addition {
+  struct courier_command command;
+  struct stream_entry *entry;
+};
+
+static void added(struct courier_command *command) {
+  struct addition *addition = (struct addition *)command;
+  if (!command->ok) {
+    log_error("stream=%s doing=start error=\"%s\"", command->definition->id, command->err.text);
+    status_set_error(addition->entry->status, command->err.text);
+    status_set_state(addition->entry->status, STREAM_ERROR);
+  }
+  addition->entry->changing = false;
+  mem_free(addition);
+}
+
+static bool load_one(struct slice key, struct slice value, void *arg) {
+  struct streams *all = arg;
+  struct err err = {0};
+  char id[DEFINITION_ID_BYTES];
+  snprintf(id, sizeof id, "%.*s", (int)key.len, key.at);
+  struct definition *definition = definition_load(&all->options.world, id, value, &err);
+  if (!definition) {
+    log_error("stream=%s doing=load error=\"%s\" (it stays in the store)", id, err.text);
+    return true;
+  }
+  struct addition *addition = mem_must(mem_zero(1, sizeof *addition));
+  addition->entry = mem_must(insert(all, definition));
+  addition->entry->changing = true;
+  addition->command = (struct courier_command){.order = COURIER_ADD, .definition = definition, .status = addition->entry->status,
+                                               .reply = all->options.loop, .done = added};
+  courier_command(courier_of(all, definition), &addition->command);
+  return true;
+}
+
+bool streams_load(struct streams *all, struct err *err) {
+  return store_each(all->options.store, STORE_STREAMS, slice_of(""), slice_of(""), load_one, all) ||
+         err_set(err, "can't read the streams from the store");
+}

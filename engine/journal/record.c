@@ -1,0 +1,103 @@
+// record.c - one walk over a record's members for the few that the engine itself needs.
+#include "journal/record.h"
+
+enum member { ID, ORGANISATION, ENDPOINT, EVENT_TYPE, START_TIMESTAMP, VOLUME, MEMBERS };
+
+static const struct slice names[MEMBERS] = {
+    [ID] = {"id", 2},
+    [ORGANISATION] = {"organisation", 12},
+    [ENDPOINT] = {"endpoint", 8},
+    [EVENT_TYPE] = {"event_type", 10},
+    [START_TIMESTAMP] = {"start_timestamp", 15},
+    [VOLUME] = {"volume", 6},
+};
+
+// The names differ in length, so one comparison decides.
+static enum member member_of(struct slice key) {
+  static const uint8_t by_length[16] = {[2] = ID + 1,          [12] = ORGANISATION + 1,    [8] = ENDPOINT + 1,
+                                        [10] = EVENT_TYPE + 1, [15] = START_TIMESTAMP + 1, [6] = VOLUME + 1};
+  if (key.len >= sizeof by_length || !by_length[key.len]) return MEMBERS;
+  enum member m = (enum member)(by_length[key.len] - 1);
+  return memcmp(key.at, names[m].at, key.len) == 0 ? m : MEMBERS;
+}
+
+// Escaped keys are rare enough to be looked for one name at a time.
+static void find_slowly(const struct json_tape *tape, uint32_t found[MEMBERS]) {
+  for (int m = 0; m < MEMBERS; m++)
+    found[m] = json_find(tape, 0, names[m]);
+}
+
+static void find_members(const struct json_tape *tape, uint32_t found[MEMBERS]) {
+  for (int m = 0; m < MEMBERS; m++)
+    found[m] = JSON_NONE;
+  uint32_t end = tape->entries[0].next;
+  for (uint32_t key = 1; key < end; key = tape->entries[key + 1].next) {
+    if (json_kind_of(tape, key) == TAPE_ESCAPED) {
+      find_slowly(tape, found);
+      return;
+    }
+    enum member m = member_of(json_inner(tape, key));
+    if (m != MEMBERS) found[m] = key + 1;
+  }
+}
+
+static bool is_set(const struct json_tape *tape, uint32_t entry) {
+  return entry != JSON_NONE && json_kind_of(tape, entry) != TAPE_NULL;
+}
+
+// The integer `id` inside the object at `entry`, or `otherwise`.
+static int64_t inner_id(const struct json_tape *tape, uint32_t entry, int64_t otherwise) {
+  int64_t id;
+  uint32_t member = entry == JSON_NONE ? JSON_NONE : json_find(tape, entry, names[ID]);
+  return member != JSON_NONE && json_tape_integer(tape, member, &id) ? id : otherwise;
+}
+
+static bool read_organisation(const struct json_tape *tape, uint32_t entry, int64_t *out, struct err *err) {
+  if (!is_set(tape, entry)) return err_set(err, "organisation.id is missing");
+  uint32_t member = json_find(tape, entry, names[ID]);
+  if (!is_set(tape, member)) return err_set(err, "organisation.id is missing");
+  if (!json_tape_integer(tape, member, out)) return err_set(err, "organisation.id is not an integer of 64 bits");
+  return true;
+}
+
+static bool read_kind(const struct json_tape *tape, const uint32_t found[MEMBERS], struct record_header *out,
+                      struct err *err) {
+  out->event_type = 0;
+  if (is_set(tape, found[EVENT_TYPE])) {
+    int64_t type = inner_id(tape, found[EVENT_TYPE], 0);
+    out->kind = RECORD_EVENT;
+    if (type > 0 && type <= UINT16_MAX) out->event_type = (uint16_t)type;
+    return true;
+  }
+  if (is_set(tape, found[START_TIMESTAMP]) || is_set(tape, found[VOLUME])) {
+    out->kind = RECORD_USAGE;
+    return true;
+  }
+  return err_set(err, "neither an event (event_type) nor a usage record (start_timestamp or volume)");
+}
+
+bool record_read_header(const struct json_tape *tape, struct record_header *out, struct err *err) {
+  if (tape->count == 0 || json_kind_of(tape, 0) != TAPE_OBJECT)
+    return err_set(err, "a record must be an object");
+  uint32_t found[MEMBERS];
+  find_members(tape, found);
+  if (!is_set(tape, found[ID])) return err_set(err, "id is missing");
+  if (!json_tape_integer(tape, found[ID], &out->id)) return err_set(err, "id is not an integer of 64 bits");
+  if (!read_organisation(tape, found[ORGANISATION], &out->organisation, err)) return false;
+  if (!read_kind(tape, found, out, err)) return false;
+  out->endpoint = inner_id(tape, found[ENDPOINT], 0);
+  return true;
+}
+
+const char *record_kind_name(enum record_kind kind) {
+  static const char *const kinds[RECORD_KINDS] = {"", "event", "usage", "alert"};
+  return (unsigned)kind < RECORD_KINDS ? kinds[kind] : "";
+}
+
+unsigned record_kinds_of_type(const char *type) {
+  if (strcmp(type, "usage") == 0) return 1u << RECORD_USAGE;
+  if (strcmp(type, "events") == 0) return 1u << RECORD_EVENT;
+  if (strcmp(type, "usage_and_events") == 0) return 1u << RECORD_USAGE | 1u << RECORD_EVENT;
+  if (strcmp(type, "alerts") == 0) return 1u << RECORD_ALERT;
+  return 0;
+}

@@ -1,0 +1,209 @@
+#include "journal/segment_maker.h"
+#include "base/clock.h"
+#include "base/disk.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "journal/low_priority.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+  STEP_BYTES = 1 << 20, // zeros written and synced at a time, so that nobody's sync waits long behind them
+  STEP_PAUSE_MS = 2,
+  RETRY_MS = 1000,
+};
+
+static bool next_path(const struct segment_maker *maker, char *out) {
+  return snprintf(out, PATH_MAX, "%s/next.seg", maker->folder) < PATH_MAX;
+}
+
+static void pause_ms(long ms) {
+  nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+static bool fill_with_zeros(struct segment_maker *maker, int fd, off_t size) {
+  char *zeros = mem_zero(1, STEP_BYTES);
+  if (!zeros) return true; // slower syncs, no more
+  bool good = true;
+  for (off_t at = 0; good && at < size && !atomic_load(&maker->urgent); at += STEP_BYTES) {
+    size_t step = size - at < STEP_BYTES ? (size_t)(size - at) : STEP_BYTES;
+    good = disk_write_at(fd, zeros, step, at) && disk_sync(fd);
+    if (!atomic_load(&maker->urgent)) pause_ms(STEP_PAUSE_MS);
+  }
+  mem_free(zeros);
+  return good;
+}
+
+static bool make_sized(struct segment_maker *maker, const char *path, off_t size, int *fd) {
+  *fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (*fd < 0) return false;
+  if (disk_allocate(*fd, 0, size) && fill_with_zeros(maker, *fd, size) && disk_sync(*fd)) return true;
+  int error = errno;
+  close(*fd);
+  unlink(path);
+  errno = error;
+  *fd = -1;
+  return false;
+}
+
+// Without the lock, which guards only what the attempt's outcome is written to.
+static void make(struct segment_maker *maker) {
+  char path[PATH_MAX];
+  off_t size = (off_t)maker->bytes, least = size < LIMIT_SEGMENT_LEAST_BYTES ? size : LIMIT_SEGMENT_LEAST_BYTES;
+  int fd = -1;
+  errno = ENAMETOOLONG;
+  bool made = next_path(maker, path);
+  while (made && !make_sized(maker, path, size, &fd)) {
+    made = errno == ENOSPC && size / 2 >= least;
+    size /= 2;
+  }
+  int error = errno;
+  pthread_mutex_lock(&maker->lock);
+  if (!made && maker->state != MAKER_FAILED) log_warn("journal=%s doing=make-segment error=\"%s\"", maker->folder, strerror(error));
+  maker->state = made ? MAKER_READY : MAKER_FAILED;
+  maker->wanted = !made;
+  maker->attempts++;
+  maker->fd = fd;
+  maker->size = size;
+  maker->error = error;
+  pthread_cond_broadcast(&maker->done);
+  pthread_mutex_unlock(&maker->lock);
+  if (made && maker->made) maker->made(maker->arg);
+}
+
+// Finishes one; it comes back when that fails. Called with the lock, which it lets go meanwhile.
+static bool tidy_one(struct segment_maker *maker) {
+  struct segment *segment = maker->untidy;
+  struct err err = {0};
+  maker->untidy = segment->next_untidy;
+  pthread_mutex_unlock(&maker->lock);
+  bool done = segment_finish(segment, &err);
+  if (!done) log_warn("segment=%s doing=finish error=\"%s\"", segment->path, err.text);
+  pthread_mutex_lock(&maker->lock);
+  if (done || maker->stop) {
+    segment_unref(segment);
+  } else {
+    segment->next_untidy = maker->untidy;
+    maker->untidy = segment;
+  }
+  return done;
+}
+
+static void wait_a_second(struct segment_maker *maker) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += RETRY_MS / 1000;
+  pthread_cond_timedwait(&maker->wake, &maker->lock, &until);
+}
+
+static void *work(void *arg) {
+  struct segment_maker *maker = arg;
+  bool later = false; // the last try failed: no hurry with the next
+  low_priority();
+  pthread_mutex_lock(&maker->lock);
+  for (;;) {
+    bool make_now = maker->wanted && maker->state != MAKER_READY && !maker->stop;
+    if (make_now && (!later || atomic_load(&maker->urgent))) {
+      pthread_mutex_unlock(&maker->lock);
+      make(maker);
+      pthread_mutex_lock(&maker->lock);
+      later = maker->state == MAKER_FAILED;
+    } else if (maker->untidy && (!later || maker->stop)) {
+      later = !tidy_one(maker);
+    } else if (maker->stop) {
+      break;
+    } else if (later) {
+      wait_a_second(maker);
+      later = false;
+    } else {
+      pthread_cond_wait(&maker->wake, &maker->lock);
+    }
+  }
+  pthread_mutex_unlock(&maker->lock);
+  return NULL;
+}
+
+bool segment_maker_start(struct segment_maker *maker, struct err *err) {
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_mutex_init(&maker->lock, NULL);
+  pthread_cond_init(&maker->wake, &monotonic);
+  pthread_cond_init(&maker->done, NULL);
+  pthread_condattr_destroy(&monotonic);
+  maker->fd = -1;
+  maker->running = pthread_create(&maker->thread, NULL, work, maker) == 0;
+  return maker->running ? true : err_set(err, "cannot start a thread");
+}
+
+void segment_maker_stop(struct segment_maker *maker) {
+  char path[PATH_MAX];
+  if (!maker->running) return;
+  pthread_mutex_lock(&maker->lock);
+  maker->stop = true;
+  atomic_store(&maker->urgent, true);
+  pthread_cond_signal(&maker->wake);
+  pthread_mutex_unlock(&maker->lock);
+  pthread_join(maker->thread, NULL);
+  if (maker->fd >= 0) close(maker->fd);
+  if (next_path(maker, path)) unlink(path);
+  pthread_cond_destroy(&maker->wake);
+  pthread_cond_destroy(&maker->done);
+  pthread_mutex_destroy(&maker->lock);
+  maker->running = false;
+}
+
+void segment_maker_want(struct segment_maker *maker) {
+  pthread_mutex_lock(&maker->lock);
+  maker->wanted = true;
+  pthread_cond_signal(&maker->wake);
+  pthread_mutex_unlock(&maker->lock);
+}
+
+void segment_maker_tidy(struct segment_maker *maker, struct segment *segment) {
+  segment_ref(segment);
+  pthread_mutex_lock(&maker->lock);
+  segment->next_untidy = maker->untidy;
+  maker->untidy = segment;
+  pthread_cond_signal(&maker->wake);
+  pthread_mutex_unlock(&maker->lock);
+}
+
+// An attempt that was under way before this call may have failed for what is mended now: then one more.
+static bool wait_ready(struct segment_maker *maker) {
+  uint64_t enough = maker->attempts + 2;
+  while (maker->state != MAKER_READY && maker->attempts < enough) {
+    maker->wanted = true;
+    atomic_store(&maker->urgent, true);
+    pthread_cond_signal(&maker->wake);
+    pthread_cond_wait(&maker->done, &maker->lock);
+  }
+  atomic_store(&maker->urgent, false);
+  return maker->state == MAKER_READY;
+}
+
+bool segment_maker_take(struct segment_maker *maker, off_t least, const char *path, int *fd, off_t *size) {
+  char made[PATH_MAX];
+  pthread_mutex_lock(&maker->lock);
+  bool done = wait_ready(maker);
+  errno = maker->error;
+  if (done && maker->size < least) {
+    done = disk_allocate(maker->fd, 0, least);
+    if (done) maker->size = least;
+  }
+  done = done && next_path(maker, made) && rename(made, path) == 0;
+  if (done) {
+    *fd = maker->fd;
+    *size = maker->size;
+    maker->fd = -1;
+    maker->state = MAKER_NONE;
+    maker->wanted = false;
+  }
+  pthread_mutex_unlock(&maker->lock);
+  return done;
+}

@@ -1,0 +1,68 @@
+// message.h - what lies in the rings between a courier and a worker.
+//
+// Each message begins with its length, itself and padding included, a multiple of eight: so all of it lies aligned.
+// A courier's messages are taken in order; a worker answers a job with one result a record, in order, and nothing else.
+#pragma once
+#include "base/limits.h"
+#include "journal/record.h"
+#include "script/script.h"
+#include <stddef.h>
+#include <stdint.h>
+
+enum message_kind { MESSAGE_SCRIPT = 1, MESSAGE_PROGRAM, MESSAGE_FORGET, MESSAGE_JOB };
+
+struct message {
+  uint32_t bytes;
+  uint32_t kind;
+};
+
+struct message_script { // then the name, then the source
+  struct message head;
+  uint32_t id;
+  uint32_t role; // enum script_role
+  uint32_t name_bytes, source_bytes;
+};
+
+struct message_program { // then the context, then the sink's
+  struct message head;
+  uint32_t id, script_id, sink_id;
+  uint32_t context_bytes, sink_context_bytes;
+  uint32_t unused;
+};
+
+struct message_forget { // then ids of programs
+  struct message head;
+  uint32_t count, unused;
+};
+
+struct message_job { // then the records: a struct record_header each, and its `length` bytes, padded
+  struct message head;
+  uint64_t number;
+  uint32_t program_id, count;
+};
+
+struct message_result { // then the struct script_output, then their bytes, then the text
+  uint32_t bytes;
+  uint32_t index; // of the record in its job
+  uint64_t job;   // its number
+  uint32_t line;
+  uint32_t output_count, output_bytes;
+  uint16_t text_bytes;
+  uint8_t outcome; // enum script_outcome
+  uint8_t unused;
+};
+
+enum {
+  MESSAGE_RESULT_BYTES = 3 << 19, // the longest result: a record passed on whole, with 2,000 outputs
+};
+_Static_assert(MESSAGE_RESULT_BYTES > (int)(LIMIT_RECORD_BYTES + SCRIPT_OUTPUTS * sizeof(struct script_output) + 1024), "");
+_Static_assert(MESSAGE_RESULT_BYTES <= (int)LIMIT_RING_BYTES, "");
+
+static inline size_t message_pad(size_t bytes) {
+  return (bytes + 7) & ~(size_t)7;
+}
+
+// What a record takes in a job.
+static inline size_t message_record_bytes(size_t length) {
+  return sizeof(struct record_header) + message_pad(length);
+}

@@ -1,0 +1,338 @@
+#include "script/pool_private.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { IDLE_TICKS = 50 }; // without a job, after which the watch thread sleeps
+
+// ---- descriptors ----
+
+// None of a worker's own, so that one can be put in place of another.
+static int event_fd(void) {
+  int low = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  int fd = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, WORKER_FDS);
+  if (low >= 0) close(low);
+  return fd;
+}
+
+static void ring(int fd) {
+  ssize_t ignored = write(fd, &(uint64_t){1}, sizeof(uint64_t));
+  (void)ignored; // full: it is readable
+}
+
+static void ring_clients(struct pool *pool) {
+  unsigned count = atomic_load(&pool->clients);
+  for (unsigned i = 0; i < count && i < LIMIT_POOL_CLIENTS; i++) ring(pool->bells[i]);
+}
+
+void pool_wake_watch(struct pool *pool) {
+  ring(pool->watch_fd);
+}
+
+void pool_job_begins(struct pool *pool, unsigned worker) {
+  atomic_fetch_add(&pool->workers[worker].outstanding, 1);
+  if (atomic_load(&pool->watch_sleeps) && atomic_exchange(&pool->watch_sleeps, 0)) pool_wake_watch(pool);
+}
+
+struct worker_process *pool_process(struct pool *pool, unsigned worker, unsigned *generation) {
+  struct pool_worker *w = &pool->workers[worker];
+  pthread_mutex_lock(&pool->lock);
+  struct worker_process *process = w->process;
+  if (process) {
+    worker_process_ref(process);
+    atomic_store(&process->words->link_count, atomic_load(&pool->clients));
+  }
+  *generation = atomic_load(&w->generation);
+  pthread_mutex_unlock(&pool->lock);
+  return process;
+}
+
+// ---- the watch thread: starts workers, ----
+
+static void set_process(struct pool *pool, struct pool_worker *w, struct worker_process *process) {
+  pthread_mutex_lock(&pool->lock);
+  w->process = process;
+  atomic_fetch_add(&w->generation, 1);
+  pthread_mutex_unlock(&pool->lock);
+}
+
+static bool start_worker(struct pool *pool, struct pool_worker *w, struct err *err) {
+  struct worker_process *process = worker_process_new(pool->executable, &pool->limits, pool->bells, err);
+  set_process(pool, w, process);
+  w->seen_call = 0;
+  w->start_again_ms = process ? 0 : clock_mono_ms() + LIMIT_WORKER_AGAIN_MS;
+  return process != NULL;
+}
+
+static bool await_worker(const struct worker_process *process, struct err *err) {
+  uint64_t deadline = clock_mono_ms() + LIMIT_WORKER_START_MS;
+  struct pollfd ended = {.fd = process->pidfd, .events = POLLIN};
+  while (!atomic_load(&process->words->ready)) {
+    if (poll(&ended, 1, 1) > 0) {
+      const char *reason = process->words->reason;
+      int shown = (int)strnlen(reason, sizeof process->words->reason);
+      return err_set(err, "a worker ended at its start: %.*s", shown, shown ? reason : "");
+    }
+    if (clock_mono_ms() > deadline) return err_set(err, "a worker is not ready after %d ms", LIMIT_WORKER_START_MS);
+  }
+  return true;
+}
+
+static bool start_all(struct pool *pool, struct err *err) {
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    if (!start_worker(pool, &pool->workers[i], err)) return false;
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    if (!await_worker(pool->workers[i].process, err)) return false;
+  return true;
+}
+
+// ---- replaces those that ended, ----
+
+// One that did not even get ready would only fail again at once.
+static void replace_worker(struct pool *pool, unsigned number) {
+  struct pool_worker *w = &pool->workers[number];
+  struct worker_process *old = w->process;
+  worker_process_reap(old);
+  bool was_ready = atomic_load(&old->words->ready);
+  log_warn("worker=%u pid=%d doing=restart reason=\"%s\"", number, (int)old->pid, old->why);
+  struct err err = {0};
+  if (!was_ready) {
+    set_process(pool, w, NULL);
+    w->start_again_ms = clock_mono_ms() + LIMIT_WORKER_AGAIN_MS;
+  } else if (start_worker(pool, w, &err)) {
+    atomic_fetch_add(&pool->restarts, 1);
+  } else {
+    log_error("worker=%u doing=restart error=\"%s\"", number, err.text);
+  }
+  worker_process_unref(old);
+  ring_clients(pool);
+}
+
+static void start_missing(struct pool *pool) {
+  for (unsigned i = 0; i < pool->worker_count; i++) {
+    struct pool_worker *w = &pool->workers[i];
+    struct err err = {0};
+    if (w->process || clock_mono_ms() < w->start_again_ms) continue;
+    if (start_worker(pool, w, &err)) {
+      atomic_fetch_add(&pool->restarts, 1);
+      ring_clients(pool);
+    } else {
+      log_error("worker=%u doing=restart error=\"%s\"", i, err.text);
+    }
+  }
+}
+
+// ---- and looks at the calls that run. ----
+
+static uint64_t stuck_ms(const struct pool *pool) { // script and sink may each take their time
+  uint64_t twice = 2 * (uint64_t)pool->limits.call_ms;
+  return twice > LIMIT_WORKER_STUCK_MS ? twice : LIMIT_WORKER_STUCK_MS;
+}
+
+// By the worker's own processor time, so that a busy machine makes nobody guilty; by ten times the wall clock for one that
+// sleeps in its call. Only that the call is the same is the worker's word, never how long it runs.
+static bool is_stuck(const struct pool *pool, const struct pool_worker *w, uint64_t now_ms) {
+  if (w->seen_call % 2 == 0) return false;
+  uint64_t limit = stuck_ms(pool);
+  return worker_cpu_ns(w->process->pid) - w->seen_cpu_ns >= limit * 1000000u || now_ms - w->seen_ms >= 10 * limit;
+}
+
+static bool is_silent(const struct pool_worker *w, uint64_t now_ms) {
+  return atomic_load(&w->outstanding) > 0 && now_ms - w->seen_ms >= LIMIT_WORKER_SILENT_MS;
+}
+
+static void look_at(struct pool *pool, struct pool_worker *w) {
+  struct worker_process *process = w->process;
+  if (!process || process->stuck) return;
+  uint64_t call = atomic_load_explicit(&process->words->beat.call, memory_order_acquire), now_ms = clock_mono_ms();
+  if (call != w->seen_call || !w->seen_ms || atomic_load(&w->outstanding) == 0) {
+    w->seen_call = call;
+    w->seen_ms = now_ms;
+    w->seen_cpu_ns = worker_cpu_ns(process->pid);
+  } else if (is_stuck(pool, w, now_ms) || is_silent(w, now_ms)) {
+    process->stuck = true;
+    process->stuck_call = call;
+    atomic_fetch_add(&pool->kills, 1);
+    worker_process_kill(process);
+  }
+}
+
+static bool any_outstanding(const struct pool *pool) {
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    if (atomic_load(&pool->workers[i].outstanding)) return true;
+  return false;
+}
+
+// Whether the calls must be looked at again in a tick. Says that it sleeps before it looks once more, as a worker does.
+static bool look_at_all(struct pool *pool, unsigned *idle_ticks) {
+  for (unsigned i = 0; i < pool->worker_count; i++) look_at(pool, &pool->workers[i]);
+  bool woken = *idle_ticks >= IDLE_TICKS && !atomic_load(&pool->watch_sleeps);
+  *idle_ticks = woken || any_outstanding(pool) ? 0 : *idle_ticks + 1;
+  if (*idle_ticks < IDLE_TICKS) return true;
+  for (unsigned i = 0; i < pool->worker_count; i++) pool->workers[i].seen_ms = 0; // it is not looking
+  atomic_store(&pool->watch_sleeps, 1);
+  return any_outstanding(pool);
+}
+
+static uint64_t next_start_ms(const struct pool *pool) {
+  uint64_t next = UINT64_MAX;
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    if (!pool->workers[i].process && pool->workers[i].start_again_ms < next) next = pool->workers[i].start_again_ms;
+  return next;
+}
+
+static int timeout_ms(const struct pool *pool, bool ticks, uint64_t deadline_ms) {
+  uint64_t now = clock_mono_ms(), start = next_start_ms(pool);
+  if (start < deadline_ms) deadline_ms = start;
+  if (ticks && now + LIMIT_WORKER_TICK_MS < deadline_ms) deadline_ms = now + LIMIT_WORKER_TICK_MS;
+  if (deadline_ms == UINT64_MAX) return -1;
+  return deadline_ms > now ? (int)(deadline_ms - now) : 0;
+}
+
+static void take_ring(struct pool *pool) {
+  uint64_t count;
+  ssize_t ignored = read(pool->watch_fd, &count, sizeof count);
+  (void)ignored; // nobody rang
+}
+
+// Sleeps until something ended, was asked for, or is due; replaces workers that ended.
+static void wait_and_replace(struct pool *pool, bool ticks) {
+  struct pollfd fds[1 + LIMIT_CHECKS + POOL_WORKERS];
+  uint64_t deadline_ms = UINT64_MAX;
+  fds[0] = (struct pollfd){.fd = pool->watch_fd, .events = POLLIN};
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    fds[1 + i] = (struct pollfd){.fd = pool->workers[i].process ? pool->workers[i].process->pidfd : -1, .events = POLLIN};
+  nfds_t count = 1 + pool->worker_count;
+  count += pool_checks_fds(pool, fds + count, &deadline_ms);
+  if (poll(fds, count, timeout_ms(pool, ticks, deadline_ms)) <= 0) return;
+  if (fds[0].revents) take_ring(pool);
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    if (fds[1 + i].revents) replace_worker(pool, i);
+}
+
+static void end_workers(struct pool *pool) {
+  for (unsigned i = 0; i < pool->worker_count; i++) {
+    struct worker_process *process = pool->workers[i].process;
+    if (!process) continue;
+    worker_process_kill(process);
+    worker_process_reap(process);
+    set_process(pool, &pool->workers[i], NULL);
+    worker_process_unref(process);
+  }
+}
+
+static void *watch(void *arg) {
+  struct pool *pool = arg;
+  struct err err = {0};
+  bool started = start_all(pool, &err);
+  pthread_mutex_lock(&pool->lock);
+  pool->start_err = err;
+  pool->state = started ? POOL_STARTED : POOL_FAILED;
+  pthread_cond_signal(&pool->started);
+  pthread_mutex_unlock(&pool->lock);
+  unsigned idle_ticks = 0;
+  while (started && !atomic_load(&pool->stop)) {
+    wait_and_replace(pool, look_at_all(pool, &idle_ticks));
+    start_missing(pool);
+    pool_checks_end(pool);
+    pool_checks_start(pool);
+  }
+  end_workers(pool);
+  return NULL;
+}
+
+// ---- the pool ----
+
+static bool start_watch(struct pool *pool, struct err *err) {
+  errno = pthread_create(&pool->watch, NULL, watch, pool);
+  if (errno) return err_set_errno(err, "can't start a thread");
+  pool->watch_runs = true;
+  pthread_mutex_lock(&pool->lock);
+  while (pool->state == POOL_STARTING) pthread_cond_wait(&pool->started, &pool->lock);
+  pthread_mutex_unlock(&pool->lock);
+  return pool->state == POOL_STARTED || err_set(err, "%s", pool->start_err.text);
+}
+
+static bool open_fds(struct pool *pool, struct err *err) {
+  pool->watch_fd = event_fd();
+  bool ok = pool->watch_fd >= 0;
+  for (int i = 0; i < LIMIT_POOL_CLIENTS; i++) {
+    pool->bells[i] = event_fd();
+    ok = ok && pool->bells[i] >= 0;
+  }
+  return ok || err_set_errno(err, "can't make event descriptors");
+}
+
+static unsigned cores(void) {
+  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  return n > 0 ? (unsigned)n : 1;
+}
+
+static bool fill(struct pool *pool, const struct pool_options *options, struct err *err) {
+  pool->limits = options->limits;
+  pool->worker_count = options->workers ? options->workers : cores();
+  if (pool->worker_count > POOL_WORKERS) pool->worker_count = POOL_WORKERS;
+  pool->workers = mem_zero(pool->worker_count, sizeof *pool->workers);
+  if (options->executable) pool->executable = mem_copy(options->executable, strlen(options->executable));
+  return (pool->workers && (pool->executable || !options->executable)) || err_set(err, "out of memory");
+}
+
+struct pool *pool_new(const struct pool_options *options, struct err *err) {
+  struct pool *pool = mem_zero(1, sizeof *pool);
+  if (!pool) {
+    err_set(err, "out of memory");
+    return NULL;
+  }
+  pthread_mutex_init(&pool->lock, NULL);
+  pthread_cond_init(&pool->started, NULL);
+  pool_checks_init(pool);
+  bool ok = open_fds(pool, err) && fill(pool, options, err) && start_watch(pool, err);
+  if (ok) return pool;
+  err_prepend(err, "script workers");
+  pool_free(pool);
+  return NULL;
+}
+
+void pool_free(struct pool *pool) {
+  if (!pool) return;
+  atomic_store(&pool->stop, true);
+  if (pool->watch_runs) {
+    pool_wake_watch(pool);
+    pthread_join(pool->watch, NULL);
+  }
+  pool_checks_fini(pool);
+  if (pool->watch_fd >= 0) close(pool->watch_fd);
+  for (int i = 0; i < LIMIT_POOL_CLIENTS; i++)
+    if (pool->bells[i] >= 0) close(pool->bells[i]);
+  pthread_cond_destroy(&pool->started);
+  pthread_mutex_destroy(&pool->lock);
+  mem_free(pool->executable);
+  mem_free(pool->workers);
+  mem_free(pool);
+}
+
+unsigned pool_workers(const struct pool *pool) {
+  return pool->worker_count;
+}
+
+pid_t pool_worker_pid(struct pool *pool, unsigned worker) {
+  pthread_mutex_lock(&pool->lock);
+  struct worker_process *process = pool->workers[worker].process;
+  pid_t pid = process ? process->pid : 0;
+  pthread_mutex_unlock(&pool->lock);
+  return pid;
+}
+
+void pool_numbers(struct pool *pool, struct pool_numbers *out) {
+  *out = (struct pool_numbers){.kills = atomic_load(&pool->kills), .restarts = atomic_load(&pool->restarts)};
+  pthread_mutex_lock(&pool->lock);
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    if (pool->workers[i].process) out->memory_bytes += segment_memory(pool->workers[i].process->memory_fd);
+  pthread_mutex_unlock(&pool->lock);
+}

@@ -1,0 +1,99 @@
+// pool.h - the script workers as the engine sees them: processes started, watched, killed and replaced; jobs out, results back.
+//
+// Each courier has a client, used on its loop's thread alone; between each client and each worker lie two shared-memory rings
+// (ring.h), one a direction. A job is a run of records for one program. A worker that dies or is stuck is replaced within
+// milliseconds; its jobs end as lost, with the record it was at, and the courier reads those records again without it.
+//
+// All that comes out of a ring is copied once, then checked: lengths, counts, indices. A worker that sends nonsense is killed.
+#pragma once
+#include "base/err.h"
+#include "base/slice.h"
+#include "journal/record.h"
+#include "net/loop.h"
+#include "script/program.h"
+#include "script/script.h"
+#include <sys/types.h>
+
+struct pool;
+struct pool_client;
+
+enum { POOL_WORKERS = 256 };
+
+struct pool_options {
+  unsigned workers;       // 0: one a core; at most POOL_WORKERS
+  struct script_limits limits;
+  const char *executable; // NULL: /proc/self/exe; started as `sluice worker`
+};
+
+struct pool *pool_new(const struct pool_options *options, struct err *err); // starts workers and the watch thread
+void pool_free(struct pool *pool); // after its clients; ends the workers; takes NULL
+unsigned pool_workers(const struct pool *pool);
+pid_t pool_worker_pid(struct pool *pool, unsigned worker); // 0: it is just being replaced
+
+struct pool_client_events {
+  // A worker's ring has room again after pool_begin said no. Called from the loop, never from inside pool_begin.
+  void (*room)(struct pool_client *client, unsigned worker, void *arg);
+  void *arg;
+};
+// A pool has at most LIMIT_POOL_CLIENTS in its life.
+struct pool_client *pool_client_new(struct pool *pool, struct loop *loop, const struct pool_client_events *events, struct err *err);
+void pool_client_free(struct pool_client *client); // its jobs end without a call; not from inside one; takes NULL
+
+struct pool_output {
+  struct slice body; // one JSON value
+  struct slice key;  // len 0: none
+};
+struct pool_result { // of one record; valid during the call
+  enum script_outcome outcome;
+  uint32_t line;
+  struct slice text; // reason or message
+  const struct pool_output *outputs;
+  uint32_t output_count;
+};
+
+enum pool_end {
+  POOL_DONE,
+  POOL_LOST, // the worker died: results came for records below `at`; `at` is the record it was running when `guilty`
+};
+
+struct pool_job { // the caller's, until `ended`
+  // Results in order of the records, in one or more parts: records first <= i < first + count.
+  void (*results)(struct pool_job *job, uint32_t first, const struct pool_result *results, uint32_t count);
+  // Last call for this job; jobs of one program end in the order they were begun. `why`: "timed out", "crashed (signal 11)".
+  void (*ended)(struct pool_job *job, enum pool_end end, uint32_t at, bool guilty, const char *why);
+  struct program *program; // a reference of the pool's between begin and ended
+  uint32_t count;          // records added
+  uint64_t number;         // the pool's
+  struct pool_job *next;   // the pool's
+};
+
+// A job for `worker` (0 <= worker < pool_workers): begin, add records until false, commit. Between begin and commit nothing else is
+// called. False from begin: no room now; `room` will be called. False from add: this one did not fit (records, bytes or ring);
+// the first record always fits after a begin for its size.
+bool pool_begin(struct pool_client *client, unsigned worker, struct program *program, struct pool_job *job, size_t first_record_bytes);
+bool pool_add(struct pool_client *client, const struct record_header *header, struct slice bytes);
+void pool_commit(struct pool_client *client); // with at least one record
+void pool_forget(struct pool_client *client, struct program *program); // workers may drop it
+
+// Compiles a script in a throw-away worker, LIMIT_CHECKS at a time, others queue. `done` runs on the loop; when the pool is freed
+// first, it does not run. The caller fills the first part and keeps all of it, the source too, until then. Any thread.
+struct pool_check {
+  struct loop *loop;
+  const char *name;
+  struct slice source;
+  enum script_role role;
+  void (*done)(struct pool_check *check);
+
+  bool ok;
+  struct err err;            // "name:line: what is wrong"
+  struct script_facts facts; // when ok
+  struct loop_task task;   // the pool's
+  struct pool_check *next; // the pool's
+};
+void pool_check(struct pool *pool, struct pool_check *check);
+
+struct pool_numbers {
+  uint64_t kills, restarts; // workers killed for being stuck; workers started after the first
+  uint64_t memory_bytes;    // rings
+};
+void pool_numbers(struct pool *pool, struct pool_numbers *out);

@@ -1,0 +1,71 @@
+// pool_private.h - what the files that implement pool.h share: the pool, its workers, its checks.
+#pragma once
+#include "script/pool.h"
+#include "script/worker_process.h"
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct pool_worker {
+  struct worker_process *process; // under the pool's lock; NULL: none could be started yet
+  atomic_uint generation;         // goes up whenever `process` changes
+  atomic_uint outstanding;        // jobs begun and not ended
+  // The watch thread's own:
+  uint64_t seen_call;    // the beat's, as last seen to change
+  uint64_t seen_cpu_ns;  // the process's time then
+  uint64_t seen_ms;
+  uint64_t start_again_ms; // when process is NULL
+};
+
+struct pool_checks { // of pool_check.c; the queue under the pool's lock, the rest the watch thread's own
+  struct pool_check *first, **last;
+  struct check_run {
+    struct pool_check *check; // NULL: free
+    struct check_sheet *sheet;
+    int sheet_fd, pidfd;
+    pid_t pid;
+    uint64_t begun_ms, deadline_ms;
+  } runs[LIMIT_CHECKS];
+  struct check_known {
+    unsigned char digest[32];
+    struct script_facts facts;
+    bool used;
+  } known[LIMIT_CHECKS_KNOWN];
+  unsigned next_known;
+};
+
+struct pool {
+  char *executable; // NULL: our own
+  struct script_limits limits;
+  unsigned worker_count;
+  struct pool_worker *workers;
+  int bells[LIMIT_POOL_CLIENTS]; // event descriptors: one a client, written by workers and by the watch thread
+  atomic_uint clients;           // places given away
+  struct pool_checks checks;
+  atomic_ulong kills, restarts;
+
+  pthread_mutex_t lock;
+  pthread_cond_t started;
+  enum { POOL_STARTING, POOL_STARTED, POOL_FAILED } state; // under the lock
+  struct err start_err;
+  pthread_t watch;
+  bool watch_runs;
+  int watch_fd; // event descriptor that wakes the watch thread
+  atomic_uint watch_sleeps; // it does not look at calls until woken
+  atomic_bool stop;
+};
+
+void pool_wake_watch(struct pool *pool);
+// A job begins: the watch thread must look from now on.
+void pool_job_begins(struct pool *pool, unsigned worker);
+// The worker's present process with a reference, or NULL; *generation goes with it. The process learns how many clients there are.
+struct worker_process *pool_process(struct pool *pool, unsigned worker, unsigned *generation);
+// Words out of shared memory, for people: what is no UTF-8 or can't be seen becomes '?'.
+void pool_clean(char *text, size_t len);
+
+// ---- the watch thread's part of pool_check.c ----
+void pool_checks_init(struct pool *pool);
+void pool_checks_fini(struct pool *pool);  // kills what still runs
+void pool_checks_start(struct pool *pool); // those that wait, as places are free
+nfds_t pool_checks_fds(const struct pool *pool, struct pollfd *fds, uint64_t *deadline_ms); // adds at most LIMIT_CHECKS
+void pool_checks_end(struct pool *pool);   // those whose process ended or is too late

@@ -1,0 +1,349 @@
+#include "script/script.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "script/lua_base.h"
+#include "script/lua_encode.h"
+#include "script/lua_exact.h"
+#include "script/lua_json.h"
+#include "script/lua_text.h"
+#include "script/lua_time.h"
+#include "script/record_proxy.h"
+#include "script/script_facts.h"
+
+// On the main stack, above the state's own, for as long as the script lives.
+enum { STACK_RUN = STACK_DOOR + 1, STACK_CONTEXTS, STACK_CONTEXT };
+enum { SLOT_CONTEXT_META = SLOT_OWN };
+
+struct script {
+  struct lua_state *state;
+  enum script_role role;
+  struct script_facts facts;
+  uint32_t map_line;
+  uint32_t context; // the one at STACK_CONTEXT
+};
+
+// ---- load ----
+
+// ctx.now and ctx.kind are worked out when they are asked for.
+static int context_index(lua_State *L) {
+  const struct lua_state *s = lua_state_of(L);
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (!s->header) lua_pushnil(L);
+  else if (strcmp(key, "now") == 0) lua_pushnumber(L, (lua_Number)lua_time_of_record(s->tape, s->header));
+  else if (strcmp(key, "kind") == 0) lua_pushstring(L, record_kind_name((enum record_kind)s->header->kind));
+  else lua_pushnil(L);
+  return 1;
+}
+
+static void push_context_meta(lua_State *L) {
+  lua_createtable(L, 0, 2);
+  lua_pushcfunction(L, context_index);
+  lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, "ctx");
+  lua_setfield(L, -2, "__metatable");
+}
+
+static uint32_t line_of_function(lua_State *L, int index) {
+  lua_Debug at;
+  if (!lua_isfunction(L, index)) return 0;
+  lua_pushvalue(L, index);
+  lua_getinfo(L, ">S", &at);
+  return at.linedefined > 0 ? (uint32_t)at.linedefined : 0;
+}
+
+static int run_hooks(lua_State *L);
+
+// Argument 2 is what the chunk returned. Results: the function that runs the hooks, the contexts by number, an empty one.
+static int install(lua_State *L) {
+  struct script *script = lua_touserdata(L, 1);
+  script_facts_read(L, 2, script->role, &script->facts);
+  script->map_line = line_of_function(L, -1);
+  lua_pushlightuserdata(L, script);
+  lua_pushcclosure(L, run_hooks, 3);
+  lua_newtable(L);
+  lua_newtable(L);
+  push_context_meta(L);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, LUA_REGISTRYINDEX, SLOT_CONTEXT_META);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, 0); // what a number without a context gets
+  return 3;
+}
+
+struct script *script_load(const char *name, struct slice source, enum script_role role, const struct script_limits *limits,
+                           struct err *err) {
+  struct lua_failure failure;
+  struct script *script = mem_zero(1, sizeof *script);
+  if (!script) {
+    err_set(err, "%s: out of memory", name);
+    return NULL;
+  }
+  script->role = role;
+  script->state = lua_state_new(limits, err);
+  if (!script->state) goto fail;
+  if (!lua_state_load(script->state, name, source, err)) goto fail;
+  if (!lua_state_protect(script->state, install, script, 1, 3, &failure)) {
+    lua_failure_err(&failure, name, err);
+    goto fail;
+  }
+  lua_gc(script->state->L, LUA_GCCOLLECT, 0);
+  return script;
+fail:
+  script_free(script);
+  return NULL;
+}
+
+void script_free(struct script *script) {
+  if (!script) return;
+  lua_state_free(script->state);
+  mem_free(script);
+}
+
+const struct script_facts *script_facts(const struct script *script) {
+  return &script->facts;
+}
+
+bool script_worn(const struct script *script) {
+  return lua_state_worn(script->state);
+}
+
+size_t script_memory(const struct script *script) {
+  return script->state->used_bytes;
+}
+
+void script_set_log(struct script *script, script_log_fn log, void *arg) {
+  script->state->log = log;
+  script->state->log_arg = arg;
+}
+
+// ---- contexts ----
+
+static void use_context(struct script *script, uint32_t context) {
+  lua_State *L = script->state->L;
+  lua_rawgeti(L, STACK_CONTEXTS, (int)context);
+  if (!lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    lua_rawgeti(L, STACK_CONTEXTS, 0);
+  }
+  lua_replace(L, STACK_CONTEXT);
+  script->context = context;
+}
+
+static int store_context(lua_State *L) {
+  const uint32_t *number = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, SLOT_CONTEXT_META);
+  lua_setmetatable(L, 3);
+  lua_rawseti(L, 2, (int)*number);
+  return 0;
+}
+
+bool script_set_context(struct script *script, uint32_t context, struct slice json, struct err *err) {
+  lua_State *L = script->state->L;
+  struct lua_failure failure;
+  if (!lua_json_read(script->state, json, err)) return err_prepend(err, "context");
+  if (lua_type(L, -1) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    return err_set(err, "context: not an object");
+  }
+  lua_pushvalue(L, STACK_CONTEXTS);
+  lua_insert(L, -2);
+  use_context(script, 0);
+  return lua_state_protect(script->state, store_context, &context, 2, 0, &failure) || err_set(err, "context: %s", failure.text);
+}
+
+void script_forget_context(struct script *script, uint32_t context) {
+  lua_State *L = script->state->L;
+  lua_rawgeti(L, STACK_CONTEXTS, (int)context);
+  bool known = lua_istable(L, -1);
+  lua_pop(L, 1);
+  if (!known) return;
+  lua_pushnil(L);
+  lua_rawseti(L, STACK_CONTEXTS, (int)context); // the key is there: nothing is allocated
+  use_context(script, 0);
+}
+
+// ---- results ----
+
+void script_result_init(struct script_result *result) {
+  *result = (struct script_result){0};
+  buf_init(&result->bytes, LIMIT_RECORD_BYTES + LIMIT_RESULT_BYTES);
+}
+
+void script_result_fini(struct script_result *result) {
+  buf_fini(&result->bytes);
+  mem_free(result->outputs);
+  result->outputs = NULL;
+  result->output_count = result->output_cap = 0;
+}
+
+static void set_filtered(struct script_result *result, struct slice reason) {
+  char text[LIMIT_REASON_BYTES + 1];
+  result->outcome = SCRIPT_FILTERED;
+  size_t len = lua_text_clean(reason, text, sizeof text);
+  memcpy(result->text, text, len + 1);
+}
+
+static void set_failed(struct script_result *result, const struct lua_failure *failure) {
+  result->outcome = failure->outcome;
+  result->line = failure->line;
+  result->bytes.len = 0;
+  result->output_count = 0;
+  lua_text_clean(slice_of(failure->text), result->text, sizeof result->text);
+}
+
+// A new output, whose body begins here; NULL: out of memory.
+static struct script_output *add_output(struct script_result *result) {
+  if (result->output_count == result->output_cap) {
+    uint32_t cap = result->output_cap ? result->output_cap * 2 : 4;
+    struct script_output *outputs = mem_grow(result->outputs, cap * sizeof *outputs);
+    if (!outputs) return NULL;
+    result->outputs = outputs;
+    result->output_cap = cap;
+  }
+  struct script_output *output = &result->outputs[result->output_count++];
+  *output = (struct script_output){.body_at = (uint32_t)result->bytes.len};
+  return output;
+}
+
+static bool add_record(struct script_result *result, const struct json_tape *tape, uint32_t entry) {
+  struct slice raw = json_raw(tape, entry);
+  struct script_output *output = add_output(result);
+  if (!output || !buf_append(&result->bytes, raw.at, raw.len)) return false;
+  output->body_len = (uint32_t)raw.len;
+  return true;
+}
+
+// ---- a run, inside the protected call ----
+
+// The stack of run_hooks.
+enum { RUN_RESULT = 1, RUN_CONTEXT, RUN_RECORD };
+enum { UP_FILTER = 1, UP_MAP, UP_SCRIPT };
+
+static void put_body(lua_State *L, int index, struct script_result *result, struct lua_encode_left *left) {
+  struct err err = {{0}};
+  uint32_t entry;
+  if (record_proxy_entry(L, index, &entry)) {
+    if (!add_record(result, lua_state_of(L)->tape, entry)) luaL_error(L, "the result is too long");
+    return;
+  }
+  struct script_output *output = add_output(result);
+  if (!output) luaL_error(L, "out of memory");
+  if (!lua_encode_within(L, index, &result->bytes, left, &err)) luaL_error(L, "result of map: %s", err.text);
+  output->body_len = (uint32_t)result->bytes.len - output->body_at;
+}
+
+static void check_output(lua_State *L, int index) {
+  const char *type = lua_base_type(L, index);
+  if (strcmp(type, "table") != 0)
+    luaL_error(L, "map must return a table, the record, array{...} of these, or nil: not a %s", type);
+}
+
+static void put_outputs(lua_State *L, int index, struct script_result *result) {
+  struct lua_encode_left left = {LIMIT_RESULT_NODES, LIMIT_RESULT_BYTES};
+  size_t count;
+  if (!lua_encode_is_array(L, index, &count)) {
+    check_output(L, index);
+    put_body(L, index, result, &left);
+    return;
+  }
+  if (count > SCRIPT_OUTPUTS) luaL_error(L, "map returns at most %d records", SCRIPT_OUTPUTS);
+  for (size_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, index, (int)i);
+    check_output(L, -1);
+    put_body(L, lua_gettop(L), result, &left);
+    lua_pop(L, 1);
+  }
+}
+
+// A sink's body is any value, and the key behind it a text or a number.
+static void put_body_and_key(lua_State *L, int body, struct script_result *result) {
+  struct lua_encode_left left = {LIMIT_RESULT_NODES, LIMIT_RESULT_BYTES};
+  put_body(L, body, result, &left);
+  if (lua_isnil(L, body + 1)) return;
+  struct script_output *output = &result->outputs[0];
+  const char *type = lua_base_type(L, body + 1);
+  if (strcmp(type, "string") != 0 && strcmp(type, "number") != 0) luaL_error(L, "map: a key is a string or a number, not a %s", type);
+  struct slice key;
+  lua_base_push_text(L, body + 1);
+  key.at = lua_tolstring(L, -1, &key.len);
+  output->key_at = (uint32_t)result->bytes.len;
+  output->key_len = (uint32_t)key.len;
+  if (!buf_append(&result->bytes, key.at, key.len)) luaL_error(L, "map: the key is too long");
+}
+
+// Calls a hook with the record and the context; two results are left on top.
+static int call_hook(lua_State *L, int upvalue) {
+  lua_pushvalue(L, lua_upvalueindex(upvalue));
+  lua_pushvalue(L, RUN_RECORD);
+  lua_pushvalue(L, RUN_CONTEXT);
+  lua_call(L, 2, 2);
+  return lua_gettop(L) - 1;
+}
+
+static bool run_filter(lua_State *L, struct script_result *result) {
+  int first = call_hook(L, UP_FILTER);
+  bool keep = lua_toboolean(L, first);
+  struct slice reason = {0};
+  if (!keep && lua_type(L, first + 1) == LUA_TSTRING) reason.at = lua_tolstring(L, first + 1, &reason.len);
+  if (!keep) set_filtered(result, reason.len ? reason : slice_of("filter"));
+  lua_settop(L, RUN_RECORD);
+  return keep;
+}
+
+static void run_map(lua_State *L, const struct script *script, struct script_result *result) {
+  int first = call_hook(L, UP_MAP);
+  if (lua_isnil(L, first)) set_filtered(result, slice_of("map"));
+  else if (script->role == SCRIPT_SINK) put_body_and_key(L, first, result);
+  else put_outputs(L, first, result);
+  if (result->outcome == SCRIPT_KEPT && !result->output_count) set_filtered(result, slice_of("map"));
+}
+
+static int run_hooks(lua_State *L) {
+  const struct script *script = lua_touserdata(L, lua_upvalueindex(UP_SCRIPT));
+  struct script_result *result = lua_touserdata(L, RUN_RESULT);
+  record_proxy_push_value(L, 0);
+  if (script->facts.has_filter && !run_filter(L, result)) return 0;
+  if (script->facts.has_map) run_map(L, script, result);
+  else if (!add_record(result, script->state->tape, 0)) luaL_error(L, "out of memory");
+  return 0;
+}
+
+// ---- a run ----
+
+bool script_match(const struct script_facts *facts, const struct record_header *header) {
+  if (!(facts->kinds >> header->kind & 1)) return false;
+  if (!facts->event_type_count) return true;
+  if (header->kind != RECORD_EVENT) return false;
+  for (uint32_t i = 0; i < facts->event_type_count; i++)
+    if (facts->event_types[i] == header->event_type) return true;
+  return false;
+}
+
+static void run_protected(struct script *script, uint32_t context, struct script_result *result) {
+  struct lua_failure failure;
+  lua_State *L = script->state->L;
+  if (context != script->context) use_context(script, context);
+  lua_pushvalue(L, STACK_RUN);
+  lua_pushlightuserdata(L, result);
+  lua_pushvalue(L, STACK_CONTEXT);
+  if (lua_state_call(script->state, 2, 0, &failure)) return;
+  if (!failure.line) failure.line = script->map_line;
+  set_failed(result, &failure);
+}
+
+void script_run(struct script *script, uint32_t context, const struct record_header *header, const struct json_tape *tape,
+                struct script_result *result) {
+  result->outcome = SCRIPT_KEPT;
+  result->line = 0;
+  result->text[0] = 0;
+  result->bytes.len = 0;
+  result->output_count = 0;
+  if (!script_match(&script->facts, header)) {
+    set_filtered(result, slice_of("match"));
+    return;
+  }
+  record_proxy_enter(script->state, tape, header);
+  run_protected(script, context, result);
+  record_proxy_leave(script->state);
+}

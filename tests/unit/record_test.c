@@ -1,0 +1,126 @@
+// record_test.c - proves that a record's header is read right, and refused in words, from every shape a
+// sender may use.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "journal/record.h"
+
+static bool read_text(const char *text, struct record_header *out, struct err *err) {
+  struct json_tape tape;
+  struct json_fault fault;
+  json_tape_init(&tape);
+  assert_true(json_tape_parse(&tape, slice_of(text), &fault));
+  *out = (struct record_header){.sequence = 7, .offset = 8, .length = 9, .event_type = 99};
+  *err = (struct err){0};
+  bool ok = record_read_header(&tape, out, err);
+  json_tape_fini(&tape);
+  return ok;
+}
+
+static void reads_an_event(void **state) {
+  // Proves: every field of an event's header is taken, exactly, and what is the journal's is left alone.
+  (void)state;
+  struct record_header h;
+  struct err err;
+  assert_true(read_text("{\"event_type\":{\"id\":5},\"endpoint\":{\"name\":\"id\",\"id\":8638726},"
+                        "\"organisation\":{\"id\":-80025},\"id\":9007199254740993}",
+                        &h, &err));
+  assert_int_equal(h.kind, RECORD_EVENT);
+  assert_int_equal(h.event_type, 5);
+  assert_int_equal(h.endpoint, 8638726);
+  assert_int_equal(h.organisation, -80025);
+  assert_true(h.id == INT64_C(9007199254740993));
+  assert_int_equal(h.sequence, 7);
+  assert_int_equal(h.offset, 8);
+  assert_int_equal(h.length, 9);
+}
+
+static void tells_kinds_apart(void **state) {
+  // Proves: event_type makes an event; start_timestamp or volume without it a usage record; null counts as
+  // absent.
+  (void)state;
+  static const struct {
+    const char *rest;
+    int kind, type;
+  } cases[] = {
+      {"\"volume\":{}", RECORD_USAGE, 0},
+      {"\"start_timestamp\":\"2019-12-11T05:49:29\"", RECORD_USAGE, 0},
+      {"\"event_type\":null,\"volume\":1", RECORD_USAGE, 0},
+      {"\"volume\":{},\"event_type\":{\"id\":65535}", RECORD_EVENT, 65535},
+      {"\"event_type\":{\"id\":65536}", RECORD_EVENT, 0},
+      {"\"event_type\":{\"id\":-1}", RECORD_EVENT, 0},
+      {"\"event_type\":{\"id\":\"5\"}", RECORD_EVENT, 0},
+      {"\"event_type\":5", RECORD_EVENT, 0},
+      {"\"event_type\":{\"id\":1},\"event_type\":{\"id\":2}", RECORD_EVENT, 2},
+      {"\"event\\u005ftype\":{\"\\u0069d\":6}", RECORD_EVENT, 6},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char text[256];
+    struct record_header h;
+    struct err err;
+    snprintf(text, sizeof text, "{\"id\":1,\"organisation\":{\"id\":2},%s}", cases[i].rest);
+    assert_true(read_text(text, &h, &err));
+    assert_int_equal(h.kind, cases[i].kind);
+    assert_int_equal(h.event_type, cases[i].type);
+    assert_int_equal(h.id, 1);
+    assert_int_equal(h.organisation, 2);
+    assert_int_equal(h.endpoint, 0);
+  }
+}
+
+static void refuses_in_words(void **state) {
+  // Proves: each fault of a record is named to its sender.
+  (void)state;
+  static const struct {
+    const char *text, *why;
+  } cases[] = {
+      {"[]", "a record must be an object"},
+      {"5", "a record must be an object"},
+      {"{}", "id is missing"},
+      {"{\"id\":null}", "id is missing"},
+      {"{\"id\":\"7\"}", "id is not an integer of 64 bits"},
+      {"{\"id\":1.0}", "id is not an integer of 64 bits"},
+      {"{\"id\":18446744073709551616}", "id is not an integer of 64 bits"},
+      {"{\"id\":1}", "organisation.id is missing"},
+      {"{\"id\":1,\"organisation\":5}", "organisation.id is missing"},
+      {"{\"id\":1,\"organisation\":{\"id\":null}}", "organisation.id is missing"},
+      {"{\"id\":1,\"organisation\":{\"id\":true}}", "organisation.id is not an integer of 64 bits"},
+      {"{\"id\":1,\"organisation\":{\"id\":2}}",
+       "neither an event (event_type) nor a usage record (start_timestamp or volume)"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct record_header h;
+    struct err err;
+    assert_false(read_text(cases[i].text, &h, &err));
+    assert_string_equal(err.text, cases[i].why);
+  }
+}
+
+static void names_kinds_and_types(void **state) {
+  // Proves: stream types give the right masks, and an unknown type none.
+  (void)state;
+  assert_int_equal(record_kinds_of_type("usage"), 1 << RECORD_USAGE);
+  assert_int_equal(record_kinds_of_type("events"), 1 << RECORD_EVENT);
+  assert_int_equal(record_kinds_of_type("usage_and_events"), 1 << RECORD_EVENT | 1 << RECORD_USAGE);
+  assert_int_equal(record_kinds_of_type("alerts"), 1 << RECORD_ALERT);
+  assert_int_equal(record_kinds_of_type("event"), 0);
+  assert_string_equal(record_kind_name(RECORD_EVENT), "event");
+  assert_string_equal(record_kind_name(RECORD_USAGE), "usage");
+  assert_string_equal(record_kind_name(RECORD_ALERT), "alert");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(reads_an_event),
+      cmocka_unit_test(tells_kinds_apart),
+      cmocka_unit_test(refuses_in_words),
+      cmocka_unit_test(names_kinds_and_types),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
