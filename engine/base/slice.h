@@ -14,7 +14,7 @@ static inline struct slice slice_of(const char *text) {
 }
 
 static inline struct slice slice_make(const void *at, size_t len) {
-  return (struct slice){at, len};
+  return (struct slice){(const char *)at, len};
 }
 
 static inline bool slice_equal(struct slice a, struct slice b) {

@@ -51,10 +51,26 @@ static void raise_file_limit(void) {
   setrlimit(RLIMIT_NOFILE, &files);
 }
 
+// Without sinks/ in the working folder, those that came with the program are used.
+static void find_sinks(struct config *config) {
+  char path[512];
+  ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (access(config->sinks, F_OK) == 0 || strcmp(config->sinks, "sinks") != 0 || len <= 0) return;
+  path[len] = 0;
+  static const char *const places[] = {"/../sinks", "/../share/sluice/sinks"};
+  for (size_t i = 0; i < 2; i++) {
+    snprintf(config->sinks, sizeof config->sinks, "%.*s%s", (int)(strrchr(path, '/') - path), path, places[i]);
+    if (access(config->sinks, F_OK) == 0) return;
+  }
+  snprintf(config->sinks, sizeof config->sinks, "sinks");
+}
+
 static bool read_config(struct config *config, const char *file, struct err *err) {
   config_defaults(config);
   if (!file && access("sluice.lua", F_OK) == 0) file = "sluice.lua";
-  return !file || config_load(config, file, err);
+  if (file && !config_load(config, file, err)) return false;
+  find_sinks(config);
+  return true;
 }
 
 int cmd_run(int argc, char **argv) {

@@ -6,7 +6,9 @@
 
 _Static_assert((int)LIMIT_RING_BYTES > LIMIT_RECORD_BYTES + LIMIT_PROGRAM_BYTES + (256 << 10) + 4096,
                "the longest record and all that goes before it fit in an empty ring");
-enum { FORGET_BYTES = 256 << 10 }; // of ids that wait; all go in one message, before the program is told of that may be one of them
+enum {
+  FORGET_BYTES = 256 << 10
+}; // of ids that wait; all go in one message, before the program is told of that may be one of them
 
 void announce_init(struct announce *a) {
   *a = (struct announce){0};
@@ -62,18 +64,14 @@ size_t announce_bytes(const struct announce *a, const struct program *p) {
   return bytes + program_bytes(p);
 }
 
-static char *append(char *to, const void *from, size_t len) {
-  if (len) memcpy(to, from, len);
-  return to + len;
-}
-
-static void write_script(struct ring *ring, uint32_t id, enum script_role role, const char *name, struct slice source) {
+static void write_script(struct ring *ring, uint32_t id, enum script_role role, const char *name,
+                         struct slice source) {
   struct message_script m = {.id = id, .role = role, .source_bytes = (uint32_t)source.len};
   m.name_bytes = (uint32_t)strlen(name);
   m.head = (struct message){.bytes = (uint32_t)script_bytes(name, source), .kind = MESSAGE_SCRIPT};
-  char *at = append(ring_back(ring), &m, sizeof m);
-  at = append(at, name, m.name_bytes);
-  append(at, source.at, source.len);
+  char *at = message_append(ring_back(ring), &m, sizeof m);
+  at = message_append(at, name, m.name_bytes);
+  message_append(at, source.at, source.len);
   ring_advance(ring, m.head.bytes);
 }
 
@@ -82,9 +80,9 @@ static void write_program(struct ring *ring, const struct program *p) {
   m.head = (struct message){.bytes = (uint32_t)program_bytes(p), .kind = MESSAGE_PROGRAM};
   m.context_bytes = (uint32_t)p->context.len;
   m.sink_context_bytes = (uint32_t)p->sink_context.len;
-  char *at = append(ring_back(ring), &m, sizeof m);
-  at = append(at, p->context.at, p->context.len);
-  append(at, p->sink_context.at, p->sink_context.len);
+  char *at = message_append(ring_back(ring), &m, sizeof m);
+  at = message_append(at, p->context.at, p->context.len);
+  message_append(at, p->sink_context.at, p->sink_context.len);
   ring_advance(ring, m.head.bytes);
 }
 
@@ -93,8 +91,8 @@ static void write_forgotten(struct announce *a, struct ring *ring) {
   if (!bytes) return;
   struct message_forget m = {.count = (uint32_t)(a->forgotten.len / sizeof(uint32_t))};
   m.head = (struct message){.bytes = (uint32_t)bytes, .kind = MESSAGE_FORGET};
-  char *at = append(ring_back(ring), &m, sizeof m);
-  append(at, a->forgotten.at, a->forgotten.len);
+  char *at = message_append(ring_back(ring), &m, sizeof m);
+  message_append(at, a->forgotten.at, a->forgotten.len);
   a->forgotten.len = 0;
   ring_advance(ring, bytes);
 }
@@ -102,7 +100,8 @@ static void write_forgotten(struct announce *a, struct ring *ring) {
 void announce_write(struct announce *a, struct ring *ring, const struct program *p) {
   write_forgotten(a, ring);
   if (map_get(&a->programs, p->id)) return;
-  if (!has_script(a, p->script_id)) write_script(ring, p->script_id, SCRIPT_STREAM, p->script_name, p->script);
+  if (!has_script(a, p->script_id))
+    write_script(ring, p->script_id, SCRIPT_STREAM, p->script_name, p->script);
   if (!has_script(a, p->sink_id)) write_script(ring, p->sink_id, SCRIPT_SINK, p->sink_name, p->sink);
   write_program(ring, p);
   if (!map_put(&a->programs, p->id, counter(1))) return;

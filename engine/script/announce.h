@@ -1,4 +1,5 @@
-// announce.h - what one client has told one worker: which scripts and programs it knows. Told once, before the first use.
+// announce.h - what one client has told one worker: which scripts and programs it knows. Told once, before
+// the first use.
 #pragma once
 #include "base/buf.h"
 #include "base/map.h"
@@ -13,6 +14,8 @@ struct announce {
 
 void announce_init(struct announce *a);
 void announce_fini(struct announce *a); // takes zeroed
-size_t announce_bytes(const struct announce *a, const struct program *program); // that announce_write will take, at most
-void announce_write(struct announce *a, struct ring *ring, const struct program *program); // all it must know for a job of this one
+size_t announce_bytes(const struct announce *a,
+                      const struct program *program); // that announce_write will take, at most
+void announce_write(struct announce *a, struct ring *ring,
+                    const struct program *program); // all it must know for a job of this one
 void announce_forget(struct announce *a, const struct program *program);

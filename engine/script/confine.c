@@ -21,14 +21,19 @@ static bool set_limits(struct err *err) {
     rlim_t value;
     bool sanitized; // also under a sanitizer
   } limits[] = {
-      {RLIMIT_CORE, 0, true},          {RLIMIT_FSIZE, 0, true}, {RLIMIT_NOFILE, 0, false},
-      {RLIMIT_STACK, 8 << 20, true},   {RLIMIT_NPROC, 0, false}, {RLIMIT_MEMLOCK, 0, true},
+      {RLIMIT_CORE, 0, true},
+      {RLIMIT_FSIZE, 0, true},
+      {RLIMIT_NOFILE, 0, false},
+      {RLIMIT_STACK, 8 << 20, true},
+      {RLIMIT_NPROC, 0, false},
+      {RLIMIT_MEMLOCK, 0, true},
       {RLIMIT_DATA, LIMIT_WORKER_DATA_BYTES, false},
   };
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
     if (CONFINE_SANITIZED && !limits[i].sanitized) continue;
     struct rlimit limit = {limits[i].value, limits[i].value};
-    if (setrlimit((__rlimit_resource_t)limits[i].what, &limit) != 0) return err_set_errno(err, "setrlimit %d", limits[i].what);
+    if (setrlimit((__rlimit_resource_t)limits[i].what, &limit) != 0)
+      return err_set_errno(err, "setrlimit %d", limits[i].what);
   }
   return true;
 }
@@ -42,9 +47,11 @@ static int allow_memory(scmp_filter_ctx filter) {
 
 static int allow_calls(scmp_filter_ctx filter) {
   static const int calls[] = {
-      SCMP_SYS(write),     SCMP_SYS(futex),         SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),      SCMP_SYS(brk),
-      SCMP_SYS(exit),      SCMP_SYS(exit_group),    SCMP_SYS(close),  SCMP_SYS(getrandom), SCMP_SYS(rt_sigreturn),
-      SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(restart_syscall),
+      SCMP_SYS(write),        SCMP_SYS(futex),           SCMP_SYS(munmap),
+      SCMP_SYS(mremap),       SCMP_SYS(madvise),         SCMP_SYS(brk),
+      SCMP_SYS(exit),         SCMP_SYS(exit_group),      SCMP_SYS(close),
+      SCMP_SYS(getrandom),    SCMP_SYS(rt_sigreturn),    SCMP_SYS(clock_gettime),
+      SCMP_SYS(gettimeofday), SCMP_SYS(restart_syscall),
   };
   int failed = allow_memory(filter);
   for (size_t i = 0; !failed && i < sizeof calls / sizeof calls[0]; i++)
@@ -52,10 +59,12 @@ static int allow_calls(scmp_filter_ctx filter) {
   return failed;
 }
 
-// A crash is a crash: a sanitizer's own handler would turn it into an exit, after a second of looking up names.
+// A crash is a crash: a sanitizer's own handler would turn it into an exit, after a second of looking up
+// names.
 static void crash_plainly(void) {
   static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
-  for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) signal(signals[i], SIG_DFL);
+  for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+    signal(signals[i], SIG_DFL);
 }
 
 static bool filter_calls(struct err *err) {

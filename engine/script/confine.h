@@ -1,7 +1,7 @@
 // confine.h - a worker process gives up all it does not need, before any script is loaded.
 //
-// Left to it: its memory, the descriptors below `first_closed` (none of which can be read from), a clock and an end.
-// Under a sanitizer system calls and memory are not limited, for its runtime needs both.
+// Left to it: its memory, the descriptors below `first_closed` (none of which can be read from), a clock and
+// an end. Under a sanitizer system calls and memory are not limited, for its runtime needs both.
 #pragma once
 #include "base/err.h"
 #include <sys/types.h>

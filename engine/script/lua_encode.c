@@ -58,7 +58,43 @@ static bool fits(const struct encoder *e, bool written) {
   return full ? fail(e, "the result is longer than %d bytes", LIMIT_RESULT_BYTES) : fail(e, "out of memory");
 }
 
-// ---- numbers, marks, userdata ----
+// ---- texts, numbers, marks, userdata ----
+
+// A bit in each byte of the word that can't stand in a JSON string as it is, or might not: ASCII without '"', '\\' and controls can.
+// A subtraction may borrow from the byte above one that is special already; it never hides one.
+static uint64_t special(uint64_t word) {
+  const uint64_t ones = 0x0101010101010101, high = ones * 0x80;
+  uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
+  return (word | (word - ones * ' ') | (quote - ones) | (backslash - ones)) & high;
+}
+
+static uint64_t load(const char *at, size_t len) {
+  uint64_t word = 0x2020202020202020;
+  if (len == sizeof word) memcpy(&word, at, sizeof word);
+  else for (size_t i = 0; i < len; i++) word = word << 8 | (unsigned char)at[i];
+  return word;
+}
+
+static bool is_plain(struct slice text) {
+  enum { STEP = sizeof(uint64_t) };
+  if (text.len < STEP) return !special(load(text.at, text.len));
+  uint64_t found = special(load(text.at + text.len - STEP, STEP));
+  for (size_t i = 0; i + STEP < text.len; i += STEP) found |= special(load(text.at + i, STEP));
+  return !found;
+}
+
+// Most texts of a result are short and plain: no need to look at them byte by byte.
+static bool write_text(struct encoder *e, struct slice text) {
+  struct buf *out = e->out;
+  if (!is_plain(text)) return json_write_string(out, text);
+  if (!buf_reserve(out, text.len + 2)) return false;
+  char *at = out->at + out->len;
+  *at = '"';
+  memcpy(at + 1, text.at, text.len);
+  at[text.len + 1] = '"';
+  out->len += text.len + 2;
+  return true;
+}
 
 static bool write_number(struct encoder *e, double number) {
   if (number == trunc(number) && fabs(number) < 9007199254740992.0)
@@ -84,15 +120,23 @@ static const void *mark_of(lua_State *L, int index) {
 
 // ---- tables ----
 
-// Takes the value at an absolute index of the Lua stack, which keeps it.
-static void read_value(lua_State *L, int index, struct field *out) {
+// Takes the value at an index of the Lua stack. False: it must stay there.
+static bool read_value(lua_State *L, int index, struct field *out) {
   out->type = lua_type(L, index);
   switch (out->type) {
   case LUA_TSTRING: out->text.at = lua_tolstring(L, index, &out->text.len); break;
   case LUA_TNUMBER: out->number = lua_tonumber(L, index); break;
   case LUA_TBOOLEAN: out->truth = lua_toboolean(L, index); break;
-  default: out->index = index;
+  default: out->index = index; return false;
   }
+  return true;
+}
+
+// Puts the value on top of the stack below its key.
+static void keep_value(lua_State *L, struct field *field) {
+  luaL_checkstack(L, 8, "result");
+  lua_insert(L, -2);
+  field->index = lua_gettop(L) - 1;
 }
 
 static bool enter(struct encoder *e) {
@@ -142,17 +186,15 @@ static bool collect(lua_State *L, struct encoder *e, int index) {
     struct field *field = fields_add(&e->fields);
     if (!field) return fail(e, "out of memory");
     field->key.at = lua_tolstring(L, -2, &field->key.len);
-    lua_insert(L, -2);
-    read_value(L, lua_gettop(L) - 1, field);
-    if (field->type == LUA_TTABLE || field->type == LUA_TUSERDATA) luaL_checkstack(L, 8, "result");
-    else lua_remove(L, -2);
+    if (read_value(L, -1, field)) lua_pop(L, 1);
+    else keep_value(L, field);
   } while (lua_next(L, index));
   return true;
 }
 
 static bool write_key(struct encoder *e, struct slice key, bool first) {
-  e->path[e->depth] = (struct step){.key = key};
-  return fits(e, (first || buf_append_byte(e->out, ',')) && json_write_string(e->out, key) && buf_append_byte(e->out, ':'));
+  e->path[e->depth].key = key;
+  return fits(e, (first || buf_append_byte(e->out, ',')) && write_text(e, key) && buf_append_byte(e->out, ':'));
 }
 
 static bool write_members(lua_State *L, struct encoder *e, int index) {
@@ -188,7 +230,7 @@ static bool write_value(lua_State *L, struct encoder *e, const struct field *val
   if (!e->nodes) return fail(e, "more than %d values", LIMIT_RESULT_NODES);
   e->nodes--;
   switch (value->type) {
-  case LUA_TSTRING: return fits(e, json_write_string(e->out, value->text));
+  case LUA_TSTRING: return fits(e, write_text(e, value->text));
   case LUA_TNUMBER: return write_number(e, value->number);
   case LUA_TBOOLEAN: return fits(e, buf_append_text(e->out, value->truth ? "true" : "false"));
   case LUA_TNIL:

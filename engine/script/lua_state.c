@@ -13,22 +13,15 @@
 // Every chunk has this name, so that a position in front of a message is known for what it is.
 #define CHUNK "script"
 
+enum { GC_PAUSE = 400 }; // percent of what lives: most of what a record makes is dead when it has passed
+
 static void *allocate(void *arg, void *at, size_t old, size_t size) {
   struct lua_state *s = arg;
-  if (!size) {
-    mem_free(at);
-    s->used_bytes -= old;
-    return NULL;
-  }
-  bool refused = s->max_bytes && size > old && s->used_bytes - old + size > s->max_bytes;
-  void *moved = refused ? NULL : mem_grow(at, size);
-  if (moved) s->used_bytes += size - old;
-  else s->out_of_memory = true;
-  return moved;
+  return lua_memory_change(&s->memory, at, old, size);
 }
 
 bool lua_state_worn(const struct lua_state *s) {
-  return s->timed_out || s->out_of_memory;
+  return s->timed_out || s->memory.refused;
 }
 
 static void tick(lua_State *L, lua_Debug *at) {
@@ -90,7 +83,8 @@ struct lua_state *lua_state_new(const struct script_limits *limits, struct err *
   lua_rawgeti(s->L, LUA_REGISTRYINDEX, SLOT_HANDLER);
   lua_rawgeti(s->L, LUA_REGISTRYINDEX, SLOT_DOOR);
   lua_gc(s->L, LUA_GCCOLLECT, 0);
-  s->max_bytes = limits && limits->memory_bytes ? limits->memory_bytes : LIMIT_SCRIPT_BYTES;
+  lua_gc(s->L, LUA_GCSETPAUSE, GC_PAUSE);
+  s->memory.max_bytes = limits && limits->memory_bytes ? limits->memory_bytes : LIMIT_SCRIPT_BYTES;
   lua_sethook(s->L, tick, LUA_MASKCOUNT, LIMIT_SCRIPT_HOOK_STEPS);
   return s;
 fail:
@@ -101,8 +95,9 @@ fail:
 
 void lua_state_free(struct lua_state *s) {
   if (!s) return;
-  s->max_bytes = 0;
+  s->memory.max_bytes = 0;
   if (s->L) lua_close(s->L);
+  lua_memory_fini(&s->memory);
   lua_encode_free(s->encoder);
   mem_free(s);
 }
@@ -138,7 +133,7 @@ static void read_message(struct lua_state *s, struct lua_failure *failure) {
 }
 
 static void read_failure(struct lua_state *s, int status, struct lua_failure *failure) {
-  if (!s->timed_out && !s->out_of_memory && status != LUA_ERRMEM) {
+  if (!lua_state_worn(s) && status != LUA_ERRMEM) {
     failure->outcome = SCRIPT_FAILED;
     read_message(s, failure);
     return;
@@ -146,8 +141,8 @@ static void read_failure(struct lua_state *s, int status, struct lua_failure *fa
   failure->line = s->error_line;
   failure->outcome = s->timed_out ? SCRIPT_TIMEOUT : SCRIPT_MEMORY;
   if (s->timed_out) snprintf(failure->text, sizeof failure->text, "took longer than %u ms", s->call_ms);
-  else snprintf(failure->text, sizeof failure->text, "needs more memory than %zu KB", s->max_bytes >> 10);
-  s->out_of_memory |= !s->timed_out;
+  else snprintf(failure->text, sizeof failure->text, "needs more memory than %zu KB", s->memory.max_bytes >> 10);
+  s->memory.refused |= !s->timed_out;
   lua_pop(s->L, 1);
 }
 

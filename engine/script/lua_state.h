@@ -7,16 +7,17 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json_tape.h"
+#include "script/lua_memory.h"
 #include "script/script.h"
 #include <lauxlib.h>
 #include <lua.h>
 
 struct lua_state {
   lua_State *L;
-  size_t used_bytes, max_bytes; // of the allocator; max 0: not capped now
+  struct lua_memory memory;
   uint32_t call_ms;
   uint64_t deadline_ns; // of the running call; 0: not asked yet
-  bool timed_out, out_of_memory;
+  bool timed_out;
   uint32_t depth;       // calls from C back into Lua that are open
   uint32_t error_line;  // where the last error rose; 0: unknown
 

@@ -1,13 +1,15 @@
 // message.h - what lies in the rings between a courier and a worker.
 //
-// Each message begins with its length, itself and padding included, a multiple of eight: so all of it lies aligned.
-// A courier's messages are taken in order; a worker answers a job with one result a record, in order, and nothing else.
+// Each message begins with its length, itself and padding included, a multiple of eight: so all of it lies
+// aligned. A courier's messages are taken in order; a worker answers a job with one result a record, in
+// order, and nothing else.
 #pragma once
 #include "base/limits.h"
 #include "journal/record.h"
 #include "script/script.h"
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum message_kind { MESSAGE_SCRIPT = 1, MESSAGE_PROGRAM, MESSAGE_FORGET, MESSAGE_JOB };
 
@@ -55,11 +57,19 @@ struct message_result { // then the struct script_output, then their bytes, then
 enum {
   MESSAGE_RESULT_BYTES = 3 << 19, // the longest result: a record passed on whole, with 2,000 outputs
 };
-_Static_assert(MESSAGE_RESULT_BYTES > (int)(LIMIT_RECORD_BYTES + SCRIPT_OUTPUTS * sizeof(struct script_output) + 1024), "");
+_Static_assert(MESSAGE_RESULT_BYTES >
+                   (int)(LIMIT_RECORD_BYTES + SCRIPT_OUTPUTS * sizeof(struct script_output) + 1024),
+               "");
 _Static_assert(MESSAGE_RESULT_BYTES <= (int)LIMIT_RING_BYTES, "");
 
 static inline size_t message_pad(size_t bytes) {
   return (bytes + 7) & ~(size_t)7;
+}
+
+// Copies and returns where the next part goes.
+static inline char *message_append(char *to, const void *from, size_t len) {
+  if (len) memcpy(to, from, len);
+  return to + len;
 }
 
 // What a record takes in a job.

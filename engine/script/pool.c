@@ -1,25 +1,20 @@
-#include "script/pool_private.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "script/pool_private.h"
+#include "script/shared_file.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 enum { IDLE_TICKS = 50 }; // without a job, after which the watch thread sleeps
 
-// ---- descriptors ----
+struct watcher {
+  uint64_t looked_ms; // at the calls
+  unsigned idle_ticks;
+};
 
-// None of a worker's own, so that one can be put in place of another.
-static int event_fd(void) {
-  int low = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  int fd = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, WORKER_FDS);
-  if (low >= 0) close(low);
-  return fd;
-}
+// ---- bells ----
 
 static void ring(int fd) {
   ssize_t ignored = write(fd, &(uint64_t){1}, sizeof(uint64_t));
@@ -28,7 +23,8 @@ static void ring(int fd) {
 
 static void ring_clients(struct pool *pool) {
   unsigned count = atomic_load(&pool->clients);
-  for (unsigned i = 0; i < count && i < LIMIT_POOL_CLIENTS; i++) ring(pool->bells[i]);
+  for (unsigned i = 0; i < count && i < LIMIT_POOL_CLIENTS; i++)
+    ring(pool->bells[i]);
 }
 
 void pool_wake_watch(struct pool *pool) {
@@ -65,7 +61,7 @@ static void set_process(struct pool *pool, struct pool_worker *w, struct worker_
 static bool start_worker(struct pool *pool, struct pool_worker *w, struct err *err) {
   struct worker_process *process = worker_process_new(pool->executable, &pool->limits, pool->bells, err);
   set_process(pool, w, process);
-  w->seen_call = 0;
+  w->seen_call = w->same_ms = 0;
   w->start_again_ms = process ? 0 : clock_mono_ms() + LIMIT_WORKER_AGAIN_MS;
   return process != NULL;
 }
@@ -79,7 +75,8 @@ static bool await_worker(const struct worker_process *process, struct err *err) 
       int shown = (int)strnlen(reason, sizeof process->words->reason);
       return err_set(err, "a worker ended at its start: %.*s", shown, shown ? reason : "");
     }
-    if (clock_mono_ms() > deadline) return err_set(err, "a worker is not ready after %d ms", LIMIT_WORKER_START_MS);
+    if (clock_mono_ms() > deadline)
+      return err_set(err, "a worker is not ready after %d ms", LIMIT_WORKER_START_MS);
   }
   return true;
 }
@@ -135,27 +132,25 @@ static uint64_t stuck_ms(const struct pool *pool) { // script and sink may each 
   return twice > LIMIT_WORKER_STUCK_MS ? twice : LIMIT_WORKER_STUCK_MS;
 }
 
-// By the worker's own processor time, so that a busy machine makes nobody guilty; by ten times the wall clock for one that
-// sleeps in its call. Only that the call is the same is the worker's word, never how long it runs.
-static bool is_stuck(const struct pool *pool, const struct pool_worker *w, uint64_t now_ms) {
+// By the worker's own processor time, so that a busy machine makes nobody guilty; by ten times that on the
+// clock for one that sleeps in its call. Only that the call is the same is the worker's word, never how long
+// it runs.
+static bool is_stuck(const struct pool *pool, const struct pool_worker *w) {
   if (w->seen_call % 2 == 0) return false;
   uint64_t limit = stuck_ms(pool);
-  return worker_cpu_ns(w->process->pid) - w->seen_cpu_ns >= limit * 1000000u || now_ms - w->seen_ms >= 10 * limit;
+  return worker_cpu_ns(w->process->pid) - w->seen_cpu_ns >= limit * 1000000u || w->same_ms >= 10 * limit;
 }
 
-static bool is_silent(const struct pool_worker *w, uint64_t now_ms) {
-  return atomic_load(&w->outstanding) > 0 && now_ms - w->seen_ms >= LIMIT_WORKER_SILENT_MS;
-}
-
-static void look_at(struct pool *pool, struct pool_worker *w) {
+static void look_at(struct pool *pool, struct pool_worker *w, uint64_t passed_ms) {
   struct worker_process *process = w->process;
   if (!process || process->stuck) return;
-  uint64_t call = atomic_load_explicit(&process->words->beat.call, memory_order_acquire), now_ms = clock_mono_ms();
-  if (call != w->seen_call || !w->seen_ms || atomic_load(&w->outstanding) == 0) {
+  uint64_t call = atomic_load_explicit(&process->words->beat.call, memory_order_acquire);
+  w->same_ms += passed_ms;
+  if (call != w->seen_call || atomic_load(&w->outstanding) == 0) {
     w->seen_call = call;
-    w->seen_ms = now_ms;
+    w->same_ms = 0;
     w->seen_cpu_ns = worker_cpu_ns(process->pid);
-  } else if (is_stuck(pool, w, now_ms) || is_silent(w, now_ms)) {
+  } else if (is_stuck(pool, w) || w->same_ms >= LIMIT_WORKER_SILENT_MS) {
     process->stuck = true;
     process->stuck_call = call;
     atomic_fetch_add(&pool->kills, 1);
@@ -169,13 +164,22 @@ static bool any_outstanding(const struct pool *pool) {
   return false;
 }
 
-// Whether the calls must be looked at again in a tick. Says that it sleeps before it looks once more, as a worker does.
-static bool look_at_all(struct pool *pool, unsigned *idle_ticks) {
-  for (unsigned i = 0; i < pool->worker_count; i++) look_at(pool, &pool->workers[i]);
-  bool woken = *idle_ticks >= IDLE_TICKS && !atomic_load(&pool->watch_sleeps);
-  *idle_ticks = woken || any_outstanding(pool) ? 0 : *idle_ticks + 1;
-  if (*idle_ticks < IDLE_TICKS) return true;
-  for (unsigned i = 0; i < pool->worker_count; i++) pool->workers[i].seen_ms = 0; // it is not looking
+// Time in which this thread did not look (it slept, or the machine did) is not held against a call.
+static uint64_t passed_ms(uint64_t *looked_ms) {
+  uint64_t now = clock_mono_ms(), passed = now - *looked_ms;
+  *looked_ms = now;
+  return passed < 2 * LIMIT_WORKER_TICK_MS ? passed : 2 * LIMIT_WORKER_TICK_MS;
+}
+
+// Whether the calls must be looked at again in a tick. Says that it sleeps before it looks once more, as a
+// worker does.
+static bool look_at_all(struct pool *pool, struct watcher *watcher) {
+  uint64_t passed = passed_ms(&watcher->looked_ms);
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    look_at(pool, &pool->workers[i], passed);
+  bool woken = watcher->idle_ticks >= IDLE_TICKS && !atomic_load(&pool->watch_sleeps);
+  watcher->idle_ticks = woken || any_outstanding(pool) ? 0 : watcher->idle_ticks + 1;
+  if (watcher->idle_ticks < IDLE_TICKS) return true;
   atomic_store(&pool->watch_sleeps, 1);
   return any_outstanding(pool);
 }
@@ -183,7 +187,8 @@ static bool look_at_all(struct pool *pool, unsigned *idle_ticks) {
 static uint64_t next_start_ms(const struct pool *pool) {
   uint64_t next = UINT64_MAX;
   for (unsigned i = 0; i < pool->worker_count; i++)
-    if (!pool->workers[i].process && pool->workers[i].start_again_ms < next) next = pool->workers[i].start_again_ms;
+    if (!pool->workers[i].process && pool->workers[i].start_again_ms < next)
+      next = pool->workers[i].start_again_ms;
   return next;
 }
 
@@ -207,7 +212,8 @@ static void wait_and_replace(struct pool *pool, bool ticks) {
   uint64_t deadline_ms = UINT64_MAX;
   fds[0] = (struct pollfd){.fd = pool->watch_fd, .events = POLLIN};
   for (unsigned i = 0; i < pool->worker_count; i++)
-    fds[1 + i] = (struct pollfd){.fd = pool->workers[i].process ? pool->workers[i].process->pidfd : -1, .events = POLLIN};
+    fds[1 + i] = (struct pollfd){.fd = pool->workers[i].process ? pool->workers[i].process->pidfd : -1,
+                                 .events = POLLIN};
   nfds_t count = 1 + pool->worker_count;
   count += pool_checks_fds(pool, fds + count, &deadline_ms);
   if (poll(fds, count, timeout_ms(pool, ticks, deadline_ms)) <= 0) return;
@@ -236,9 +242,9 @@ static void *watch(void *arg) {
   pool->state = started ? POOL_STARTED : POOL_FAILED;
   pthread_cond_signal(&pool->started);
   pthread_mutex_unlock(&pool->lock);
-  unsigned idle_ticks = 0;
+  struct watcher watcher = {.looked_ms = clock_mono_ms()};
   while (started && !atomic_load(&pool->stop)) {
-    wait_and_replace(pool, look_at_all(pool, &idle_ticks));
+    wait_and_replace(pool, look_at_all(pool, &watcher));
     start_missing(pool);
     pool_checks_end(pool);
     pool_checks_start(pool);
@@ -254,19 +260,20 @@ static bool start_watch(struct pool *pool, struct err *err) {
   if (errno) return err_set_errno(err, "can't start a thread");
   pool->watch_runs = true;
   pthread_mutex_lock(&pool->lock);
-  while (pool->state == POOL_STARTING) pthread_cond_wait(&pool->started, &pool->lock);
+  while (pool->state == POOL_STARTING)
+    pthread_cond_wait(&pool->started, &pool->lock);
   pthread_mutex_unlock(&pool->lock);
   return pool->state == POOL_STARTED || err_set(err, "%s", pool->start_err.text);
 }
 
 static bool open_fds(struct pool *pool, struct err *err) {
-  pool->watch_fd = event_fd();
+  pool->watch_fd = shared_event(err);
   bool ok = pool->watch_fd >= 0;
   for (int i = 0; i < LIMIT_POOL_CLIENTS; i++) {
-    pool->bells[i] = event_fd();
+    pool->bells[i] = shared_event(err);
     ok = ok && pool->bells[i] >= 0;
   }
-  return ok || err_set_errno(err, "can't make event descriptors");
+  return ok;
 }
 
 static unsigned cores(void) {

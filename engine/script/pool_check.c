@@ -12,7 +12,8 @@
 void pool_checks_init(struct pool *pool) {
   struct pool_checks *checks = &pool->checks;
   checks->last = &checks->first;
-  for (int i = 0; i < LIMIT_CHECKS; i++) checks->runs[i].pidfd = checks->runs[i].sheet_fd = -1;
+  for (int i = 0; i < LIMIT_CHECKS; i++)
+    checks->runs[i].pidfd = checks->runs[i].sheet_fd = -1;
 }
 
 static void run_check_done(struct loop_task *task) {
@@ -94,7 +95,8 @@ static bool start_run(struct pool *pool, struct check_run *run, struct pool_chec
   sheet->source_bytes = (uint32_t)check->source.len;
   snprintf(sheet->name, sizeof sheet->name, "%s", check->name);
   if (check->source.len) memcpy(sheet->source, check->source.at, check->source.len);
-  struct worker_start start = {.executable = pool->executable, .mode = "check", .fds = &run->sheet_fd, .fd_count = 1};
+  struct worker_start start = {
+      .executable = pool->executable, .mode = "check", .fds = &run->sheet_fd, .fd_count = 1};
   run->pid = worker_start(&start, &run->pidfd, &check->err);
   run->begun_ms = clock_mono_ms();
   run->deadline_ms = run->begun_ms + LIMIT_CHECK_MS;
@@ -120,7 +122,8 @@ void pool_checks_start(struct pool *pool) {
   for (int i = 0; i < LIMIT_CHECKS; i++) {
     struct check_run *run = &pool->checks.runs[i];
     struct pool_check *check;
-    while (!run->check && (check = take_waiting(pool))) start(pool, run, check);
+    while (!run->check && (check = take_waiting(pool)))
+      start(pool, run, check);
   }
 }
 
@@ -175,7 +178,8 @@ static void read_answer(struct pool *pool, struct check_run *run) {
   }
 }
 
-// By its own processor time, lest a busy machine refuse a good script; by ten times the wall clock for one that sleeps.
+// By its own processor time, lest a busy machine refuse a good script; by ten times the wall clock for one
+// that sleeps.
 static bool is_late(struct check_run *run) {
   uint64_t now_ms = clock_mono_ms(), used_ms = worker_cpu_ns(run->pid) / 1000000;
   if (now_ms < run->deadline_ms) return false;

@@ -1,13 +1,13 @@
-#include "script/pool_link.h"
 #include "base/mem.h"
 #include "script/message.h"
+#include "script/pool_link.h"
 
 #include <assert.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
-  RETRY_US = 100000, // after memory was out
+  RETRY_US = 100000,                                                                   // after memory was out
   JOB_ROOM = LIMIT_JOB_BYTES + LIMIT_JOB_RECORDS * (sizeof(struct record_header) + 8), // a full job's
 };
 
@@ -47,7 +47,8 @@ static bool serve_link(struct pool_client *c, struct pool_link *l) {
 
 static void serve(struct pool_client *c) {
   bool ok = true;
-  for (unsigned i = 0; i < c->link_count; i++) ok &= serve_link(c, &c->links[i]);
+  for (unsigned i = 0; i < c->link_count; i++)
+    ok &= serve_link(c, &c->links[i]);
   if (!ok) loop_timer_start(c->loop, &c->retry, RETRY_US);
 }
 
@@ -84,8 +85,8 @@ static bool open_client(struct pool_client *c, struct err *err) {
   return true;
 }
 
-struct pool_client *pool_client_new(struct pool *pool, struct loop *loop, const struct pool_client_events *events,
-                                    struct err *err) {
+struct pool_client *pool_client_new(struct pool *pool, struct loop *loop,
+                                    const struct pool_client_events *events, struct err *err) {
   struct pool_client *c = mem_zero(1, sizeof *c + pool->worker_count * sizeof c->links[0]);
   if (!c) {
     err_set(err, "out of memory");
@@ -103,7 +104,8 @@ void pool_client_free(struct pool_client *c) {
   if (!c) return;
   loop_watch_fini(&c->bell);
   loop_timer_fini(&c->retry);
-  for (unsigned i = 0; i < c->link_count; i++) pool_link_fini(&c->links[i]);
+  for (unsigned i = 0; i < c->link_count; i++)
+    pool_link_fini(&c->links[i]);
   pool_reader_fini(&c->reader);
   mem_free(c);
 }
@@ -139,7 +141,8 @@ bool pool_add(struct pool_client *c, const struct record_header *header, struct 
   struct pool_link *l = c->open;
   struct pool_job *job = c->open_job;
   size_t take = message_record_bytes(bytes.len);
-  if (job->count && (job->count >= LIMIT_JOB_RECORDS || c->open_bytes + bytes.len > LIMIT_JOB_BYTES)) return false;
+  if (job->count && (job->count >= LIMIT_JOB_RECORDS || c->open_bytes + bytes.len > LIMIT_JOB_BYTES))
+    return false;
   if (!ring_has_room(&l->requests, take)) return false;
   struct record_header *to = (void *)ring_back(&l->requests);
   *to = *header;
@@ -155,10 +158,11 @@ void pool_commit(struct pool_client *c) {
   struct pool_link *l = c->open;
   struct pool_job *job = c->open_job;
   assert(job->count > 0);
-  *c->open_head = (struct message_job){.head = {.bytes = (uint32_t)(l->requests.own - c->open_at), .kind = MESSAGE_JOB},
-                                       .number = job->number,
-                                       .program_id = job->program->id,
-                                       .count = job->count};
+  *c->open_head =
+      (struct message_job){.head = {.bytes = (uint32_t)(l->requests.own - c->open_at), .kind = MESSAGE_JOB},
+                           .number = job->number,
+                           .program_id = job->program->id,
+                           .count = job->count};
   pool_link_add_job(l, job);
   pool_job_begins(c->pool, l->worker);
   ring_publish(&l->requests);
@@ -167,5 +171,6 @@ void pool_commit(struct pool_client *c) {
 }
 
 void pool_forget(struct pool_client *c, struct program *program) {
-  for (unsigned i = 0; i < c->link_count; i++) announce_forget(&c->links[i].announce, program);
+  for (unsigned i = 0; i < c->link_count; i++)
+    announce_forget(&c->links[i].announce, program);
 }

@@ -60,9 +60,9 @@ void pool_link_condemn(struct pool_link *l) {
 static bool is_guilty(const struct pool_link *l, const struct worker_process *dead) {
   const struct segment_beat *beat = &dead->words->beat;
   uint64_t call = atomic_load(&beat->call);
-  return dead->blames && !l->broken && l->first && call % 2 == 1 && (!dead->stuck || call == dead->stuck_call) &&
-         atomic_load(&beat->client) == l->client && atomic_load(&beat->job) == l->first->number &&
-         atomic_load(&beat->index) == l->next_index;
+  return dead->blames && !l->broken && l->first && call % 2 == 1 &&
+         (!dead->stuck || call == dead->stuck_call) && atomic_load(&beat->client) == l->client &&
+         atomic_load(&beat->job) == l->first->number && atomic_load(&beat->index) == l->next_index;
 }
 
 static void end_lost(struct pool_link *l, struct pool_job *job, uint32_t at, bool guilty, const char *why) {

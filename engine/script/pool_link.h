@@ -1,6 +1,7 @@
 // pool_link.h - one client's side of one worker: the two rings, and the jobs under way.
 //
-// A link outlives the worker's processes: when one ends, the link drains it, ends its jobs as lost and turns to the next.
+// A link outlives the worker's processes: when one ends, the link drains it, ends its jobs as lost and turns
+// to the next.
 #pragma once
 #include "script/announce.h"
 #include "script/pool_private.h"
@@ -12,7 +13,7 @@ struct pool_link {
   struct worker_process *process; // NULL: none now
   struct segment_link *words;
   struct ring requests, results;
-  bool broken;                    // the worker sent nonsense and is being killed
+  bool broken; // the worker sent nonsense and is being killed
   struct announce announce;
   struct pool_job *first, **last; // begun and not ended, oldest first
   uint32_t next_index;            // of the first job's record whose result comes next
@@ -35,7 +36,8 @@ void pool_link_fini(struct pool_link *link); // its jobs end without a call
 
 // Delivers all results that are there, and ends jobs. False when out of memory: to be called again later.
 bool pool_link_drain(struct pool_link *link, struct pool_reader *reader);
-// Looks whether the worker's process is still the same; if not, does all that follows. False when out of memory: as above.
+// Looks whether the worker's process is still the same; if not, does all that follows. False when out of
+// memory: as above.
 bool pool_link_follow(struct pool_link *link, struct pool_reader *reader);
 // Says that the client sleeps, before a last look.
 void pool_link_arm(struct pool_link *link);

@@ -11,9 +11,9 @@ struct pool_worker {
   atomic_uint generation;         // goes up whenever `process` changes
   atomic_uint outstanding;        // jobs begun and not ended
   // The watch thread's own:
-  uint64_t seen_call;    // the beat's, as last seen to change
-  uint64_t seen_cpu_ns;  // the process's time then
-  uint64_t seen_ms;
+  uint64_t seen_call;      // the beat's, as last seen to change
+  uint64_t seen_cpu_ns;    // the process's time then
+  uint64_t same_ms;        // for which it was seen to be the same
   uint64_t start_again_ms; // when process is NULL
 };
 
@@ -39,7 +39,7 @@ struct pool {
   struct script_limits limits;
   unsigned worker_count;
   struct pool_worker *workers;
-  int bells[LIMIT_POOL_CLIENTS]; // event descriptors: one a client, written by workers and by the watch thread
+  int bells[LIMIT_POOL_CLIENTS]; // wake a client each: written by workers and by the watch thread
   atomic_uint clients;           // places given away
   struct pool_checks checks;
   atomic_ulong kills, restarts;
@@ -50,7 +50,7 @@ struct pool {
   struct err start_err;
   pthread_t watch;
   bool watch_runs;
-  int watch_fd; // event descriptor that wakes the watch thread
+  int watch_fd;             // event descriptor that wakes the watch thread
   atomic_uint watch_sleeps; // it does not look at calls until woken
   atomic_bool stop;
 };
@@ -58,7 +58,8 @@ struct pool {
 void pool_wake_watch(struct pool *pool);
 // A job begins: the watch thread must look from now on.
 void pool_job_begins(struct pool *pool, unsigned worker);
-// The worker's present process with a reference, or NULL; *generation goes with it. The process learns how many clients there are.
+// The worker's present process with a reference, or NULL; *generation goes with it. The process learns how
+// many clients there are.
 struct worker_process *pool_process(struct pool *pool, unsigned worker, unsigned *generation);
 // Words out of shared memory, for people: what is no UTF-8 or can't be seen becomes '?'.
 void pool_clean(char *text, size_t len);
@@ -67,5 +68,6 @@ void pool_clean(char *text, size_t len);
 void pool_checks_init(struct pool *pool);
 void pool_checks_fini(struct pool *pool);  // kills what still runs
 void pool_checks_start(struct pool *pool); // those that wait, as places are free
-nfds_t pool_checks_fds(const struct pool *pool, struct pollfd *fds, uint64_t *deadline_ms); // adds at most LIMIT_CHECKS
-void pool_checks_end(struct pool *pool);   // those whose process ended or is too late
+// What to wait for: at most LIMIT_CHECKS descriptors, and when to look in any case.
+nfds_t pool_checks_fds(const struct pool *pool, struct pollfd *fds, uint64_t *deadline_ms);
+void pool_checks_end(struct pool *pool); // those whose process ended or is too late

@@ -1,4 +1,5 @@
-// pool_results.c - reading results out of a ring whose writer may be hostile: copied once, then checked, then believed.
+// pool_results.c - reading results out of a ring whose writer may be hostile: copied once, then checked, then
+// believed.
 #include "base/json_scan.h"
 #include "base/mem.h"
 #include "script/message.h"
@@ -10,7 +11,8 @@ enum {
   CHUNK_BYTES = 64 << 10, // copied at a time: stays in the processor's cache
   CHUNK_OUTPUTS = CHUNK_BYTES / sizeof(struct script_output),
 };
-_Static_assert((int)CHUNK_OUTPUTS >= (int)SCRIPT_OUTPUTS, "a longer result, copied alone, has no more outputs");
+_Static_assert((int)CHUNK_OUTPUTS >= (int)SCRIPT_OUTPUTS,
+               "a longer result, copied alone, has no more outputs");
 
 bool pool_reader_init(struct pool_reader *r) {
   r->copy = mem_alloc(CHUNK_BYTES);
@@ -29,9 +31,10 @@ void pool_reader_fini(struct pool_reader *r) {
 
 // ---- checks ----
 
-static bool head_is_right(const struct pool_link *l, const struct pool_reader *r, const struct message_result *head) {
-  size_t content = sizeof *head + (size_t)head->output_count * sizeof(struct script_output) + head->output_bytes +
-                   (size_t)head->text_bytes;
+static bool head_is_right(const struct pool_link *l, const struct pool_reader *r,
+                          const struct message_result *head) {
+  size_t content = sizeof *head + (size_t)head->output_count * sizeof(struct script_output) +
+                   head->output_bytes + (size_t)head->text_bytes;
   return head->outcome <= SCRIPT_MEMORY && head->output_count <= SCRIPT_OUTPUTS && content <= head->bytes &&
          (head->outcome == SCRIPT_KEPT || head->output_count == 0) && head->job == l->first->number &&
          head->index == l->next_index + r->count && head->index < l->first->count;
@@ -99,7 +102,8 @@ static size_t take_copy(struct pool_link *l, struct pool_reader *r, size_t len) 
   while (len - used >= sizeof(struct message_result)) {
     char *at = r->copy + used;
     const struct message_result *head = (const void *)at;
-    if (head->bytes % 8 != 0 || head->bytes < sizeof *head || head->bytes > MESSAGE_RESULT_BYTES) l->broken = true;
+    if (head->bytes % 8 != 0 || head->bytes < sizeof *head || head->bytes > MESSAGE_RESULT_BYTES)
+      l->broken = true;
     if (l->broken || head->bytes > len - used) break;
     if (!l->first || !head_is_right(l, r, head) || !take_result(r, head, at)) l->broken = true;
     if (l->broken) break;
@@ -121,14 +125,17 @@ static bool grow_copy(struct pool_reader *r, size_t bytes) {
   return true;
 }
 
-// Copies and takes from a ring that has `ready` bytes. Returns the bytes taken; 0: nonsense, or out of memory.
+// Copies and takes from a ring that has `ready` bytes. Returns the bytes taken; 0: nonsense, or out of
+// memory.
 static size_t take_some(struct pool_link *l, struct pool_reader *r, size_t ready) {
   size_t len = ready < CHUNK_BYTES ? ready : CHUNK_BYTES;
   memcpy(r->copy, ring_front(&l->results), len);
   size_t used = take_copy(l, r, len);
   if (used || l->broken) return used;
-  // One longer than a chunk, then; its length was checked in the copy, and all of it must have been published.
-  uint32_t bytes = len < sizeof(struct message_result) ? 0 : ((const struct message_result *)(const void *)r->copy)->bytes;
+  // One longer than a chunk, then; its length was checked in the copy, and all of it must have been
+  // published.
+  uint32_t bytes =
+      len < sizeof(struct message_result) ? 0 : ((const struct message_result *)(const void *)r->copy)->bytes;
   if (bytes <= len || bytes > ready) {
     l->broken = true;
     return 0;

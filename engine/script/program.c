@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct source { // one script's text, shared by all programs that run it
+struct source {        // one script's text, shared by all programs that run it
   struct source *next; // of the same hash
   uint64_t hash;
   int64_t scope;
@@ -74,7 +74,8 @@ static void unlink_source(struct source *s) {
   } else if (head == s) {
     map_put(&sources, s->hash, s->next); // replaces, so it can't fail
   } else {
-    while (head->next != s) head = head->next;
+    while (head->next != s)
+      head = head->next;
     head->next = s->next;
   }
 }

@@ -9,6 +9,7 @@ struct proxy {
   uint32_t tag;
   uint32_t entry;
   uint64_t generation;
+  const struct lua_state *state;
   uint32_t last_index, last_entry; // where the last look-up by number ended, so that a loop does not begin anew each time
 };
 
@@ -26,21 +27,21 @@ void record_proxy_leave(struct lua_state *s) {
   s->header = NULL;
 }
 
-static struct proxy *alive(lua_State *L, const struct lua_state *s, struct proxy *proxy) {
-  if (proxy->generation != s->generation) luaL_error(L, "a record can't be used after its call: copy what you need");
+static struct proxy *alive(lua_State *L, struct proxy *proxy) {
+  if (proxy->generation != proxy->state->generation) luaL_error(L, "a record can't be used after its call: copy what you need");
   return proxy;
 }
 
 // The proxy at `index`, or NULL.
 static struct proxy *proxy_at(lua_State *L, int index) {
   if (lua_value_tag(L, index) != LUA_VALUE_PROXY) return NULL;
-  return alive(L, lua_state_of(L), lua_touserdata(L, index));
+  return alive(L, lua_touserdata(L, index));
 }
 
 // The metatable stands at `metatable`, which may be an upvalue.
 static void push_proxy(lua_State *L, const struct lua_state *s, uint32_t entry, int metatable) {
   struct proxy *proxy = lua_newuserdata(L, sizeof *proxy);
-  *proxy = (struct proxy){.tag = LUA_VALUE_PROXY, .entry = entry, .generation = s->generation};
+  *proxy = (struct proxy){.tag = LUA_VALUE_PROXY, .entry = entry, .generation = s->generation, .state = s};
   lua_pushvalue(L, metatable);
   lua_setmetatable(L, -2);
 }
@@ -116,21 +117,22 @@ static uint32_t element(const struct json_tape *tape, struct proxy *proxy, lua_N
   return entry;
 }
 
-static uint32_t look_up(lua_State *L, const struct lua_state *s, struct proxy *proxy, int key) {
+static uint32_t look_up(lua_State *L, struct proxy *proxy, int key) {
+  const struct json_tape *tape = proxy->state->tape;
   int type = lua_type(L, key);
-  if (type == LUA_TNUMBER) return element(s->tape, proxy, lua_tonumber(L, key));
+  if (type == LUA_TNUMBER) return element(tape, proxy, lua_tonumber(L, key));
   if (type != LUA_TSTRING) return JSON_NONE;
   struct slice name;
   name.at = lua_tolstring(L, key, &name.len);
-  return json_find(s->tape, proxy->entry, name);
+  return json_find(tape, proxy->entry, name);
 }
 
 // Metamethods have the metatable as their first upvalue and are called for proxies only: no script can get hold of them.
 
 static int meta_index(lua_State *L) {
-  const struct lua_state *s = lua_state_of(L);
-  uint32_t entry = look_up(L, s, alive(L, s, lua_touserdata(L, 1)), 2);
-  if (entry != JSON_NONE) return push_value(L, s, entry, lua_upvalueindex(1));
+  struct proxy *proxy = alive(L, lua_touserdata(L, 1));
+  uint32_t entry = look_up(L, proxy, 2);
+  if (entry != JSON_NONE) return push_value(L, proxy->state, entry, lua_upvalueindex(1));
   lua_pushnil(L);
   return 1;
 }
@@ -140,8 +142,8 @@ static int meta_newindex(lua_State *L) {
 }
 
 static int meta_len(lua_State *L) {
-  const struct lua_state *s = lua_state_of(L);
-  const struct json_entry *e = &s->tape->entries[alive(L, s, lua_touserdata(L, 1))->entry];
+  const struct proxy *proxy = alive(L, lua_touserdata(L, 1));
+  const struct json_entry *e = &proxy->state->tape->entries[proxy->entry];
   lua_pushinteger(L, e->kind == TAPE_ARRAY ? (lua_Integer)e->count : 0);
   return 1;
 }
@@ -169,8 +171,8 @@ static void push_member(lua_State *L, const struct lua_state *s, uint32_t entry,
 
 // One step of pairs. Upvalues: metatable, proxy, the entry where it goes on, the number of that element.
 static int step(lua_State *L) {
-  const struct lua_state *s = lua_state_of(L);
-  const struct proxy *proxy = alive(L, s, lua_touserdata(L, lua_upvalueindex(2)));
+  const struct proxy *proxy = alive(L, lua_touserdata(L, lua_upvalueindex(2)));
+  const struct lua_state *s = proxy->state;
   const struct json_entry *whole = &s->tape->entries[proxy->entry];
   uint32_t is_key = whole->kind == TAPE_OBJECT;
   lua_Integer number = lua_tointeger(L, lua_upvalueindex(4));
@@ -225,7 +227,7 @@ int record_proxy_next(lua_State *L, int index, int key) {
   uint32_t is_key = whole->kind == TAPE_OBJECT, entry = proxy->entry + 1;
   lua_Integer number = 1;
   if (!lua_isnil(L, key)) {
-    uint32_t value = look_up(L, s, proxy, key);
+    uint32_t value = look_up(L, proxy, key);
     if (value == JSON_NONE) return luaL_error(L, "invalid key to 'next'");
     entry = s->tape->entries[value].next;
     number = lua_type(L, key) == LUA_TNUMBER ? lua_tointeger(L, key) + 1 : 1;

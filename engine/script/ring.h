@@ -1,8 +1,8 @@
 // ring.h - bytes in one direction between two processes: one producer, one consumer, in shared memory.
 //
-// The bytes are mapped twice in a row, so that no run of them breaks at the end. Positions only grow; each side keeps its own
-// to itself and shows a copy in the words. The copy of the other side may be hostile: one that can't be right sets `broken`,
-// and from then on there is neither room nor anything to read.
+// The bytes are mapped twice in a row, so that no run of them breaks at the end. Positions only grow; each
+// side keeps its own to itself and shows a copy in the words. The copy of the other side may be hostile: one
+// that can't be right sets `broken`, and from then on there is neither room nor anything to read.
 #pragma once
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct ring_words {               // in shared memory, a cache line a side
+struct ring_words {                  // in shared memory, a cache line a side
   alignas(64) _Atomic uint64_t tail; // the producer has written up to here
   alignas(64) _Atomic uint64_t head; // the consumer has read up to here
 };

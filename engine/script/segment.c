@@ -1,6 +1,6 @@
 #include "script/segment.h"
+#include "script/shared_file.h"
 
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -9,22 +9,9 @@
 
 static const uint64_t MAGIC = 0x31746e656d676553; // changes with the layout
 
-enum { PAGE = 4096, WORDS_BYTES = (sizeof(struct segment_words) + PAGE - 1) / PAGE * PAGE, LOWEST_FD = 128 };
-_Static_assert(LOWEST_FD > LIMIT_POOL_CLIENTS + 8, "a worker's own descriptors stay below");
+enum { PAGE = 4096, WORDS_BYTES = (sizeof(struct segment_words) + PAGE - 1) / PAGE * PAGE };
 
 static const off_t SEGMENT_BYTES = WORDS_BYTES + 2L * LIMIT_RING_BYTES * LIMIT_POOL_CLIENTS;
-
-static int sealed_file(struct err *err) {
-  int low = memfd_create("sluice-worker", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  int fd = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, LOWEST_FD);
-  if (low >= 0) close(low);
-  if (fd >= 0 && ftruncate(fd, SEGMENT_BYTES) == 0 &&
-      fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-    return fd;
-  err_set_errno(err, "shared memory for a worker");
-  if (fd >= 0) close(fd);
-  return -1;
-}
 
 static struct segment_words *map_words(int fd) {
   void *at = mmap(NULL, WORDS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -32,11 +19,12 @@ static struct segment_words *map_words(int fd) {
 }
 
 int segment_create(const struct script_limits *limits, struct err *err) {
-  int fd = sealed_file(err);
-  struct segment_words *words = fd < 0 ? NULL : map_words(fd);
+  int fd = shared_file("sluice-worker", SEGMENT_BYTES, err);
+  if (fd < 0) return -1;
+  struct segment_words *words = map_words(fd);
   if (!words) {
     err_set_errno(err, "shared memory for a worker");
-    if (fd >= 0) close(fd);
+    close(fd);
     return -1;
   }
   words->magic = MAGIC;

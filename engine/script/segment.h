@@ -1,9 +1,9 @@
 // segment.h - the shared memory of one worker process: its words, and two rings for each client.
 //
-// One memory file, sealed so that the worker can't make it shorter under the engine's feet; pages exist once they are touched.
-// Whatever the engine reads from it may be hostile. A worker that has nothing to do sleeps on `bell`; a client sleeps in its
-// loop until its event descriptor is written to. Both are done only for one that has said that it sleeps or waits, so under
-// load nobody makes a system call. Each flag is exchanged by both sides, which orders it against the rings' words.
+// One memory file; its pages exist once they are touched. Whatever the engine reads from it may be hostile. A
+// worker that has nothing to do sleeps on `bell`; a client sleeps in its loop until its event descriptor is
+// written to. Both are done only for one that has said that it sleeps or waits, so under load nobody makes a
+// system call. Each flag is exchanged by both sides, which orders it against the rings' words.
 #pragma once
 #include "base/err.h"
 #include "base/limits.h"
@@ -19,8 +19,8 @@ struct segment_link { // of one client; the flags are 0 or 1
   _Atomic uint32_t closed;                    // the client is gone: its jobs are nobody's
 };
 
-struct segment_beat {      // what the worker is doing
-  _Atomic uint64_t call;   // goes up when a record begins and when it ends: odd while one runs
+struct segment_beat {    // what the worker is doing
+  _Atomic uint64_t call; // goes up when a record begins and when it ends: odd while one runs
   _Atomic uint64_t job;
   _Atomic uint32_t client, index;
 };
@@ -39,7 +39,7 @@ struct segment_words {
   struct segment_link links[LIMIT_POOL_CLIENTS];
 };
 
-// A new memory file, closed on exec, numbered so high that it is none of a worker's own descriptors. -1 with err.
+// A new one, by shared_file. -1 with err.
 int segment_create(const struct script_limits *limits, struct err *err);
 struct segment_words *segment_map(int fd, struct err *err); // NULL unless it is a segment
 void segment_unmap(struct segment_words *words);            // takes NULL

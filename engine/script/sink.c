@@ -34,7 +34,8 @@ const char *sink_own_text(struct sink_own *own, const char *at, size_t len) {
 }
 
 static void free_own(struct sink_own *own) {
-  for (size_t i = 0; i < own->sink.setting_count; i++) json_decref(own->sink.settings[i].initial);
+  for (size_t i = 0; i < own->sink.setting_count; i++)
+    json_decref(own->sink.settings[i].initial);
   for (struct sink_memory *m = own->memory, *next; m; m = next) {
     next = m->next;
     mem_free(m);
@@ -47,7 +48,8 @@ void sink_ref(struct sink *sink) {
 }
 
 void sink_unref(struct sink *sink) {
-  if (sink && atomic_fetch_sub_explicit(&sink_own_of(sink)->refs, 1, memory_order_acq_rel) == 1) free_own(sink_own_of(sink));
+  if (sink && atomic_fetch_sub_explicit(&sink_own_of(sink)->refs, 1, memory_order_acq_rel) == 1)
+    free_own(sink_own_of(sink));
 }
 
 // ---- one file ----
@@ -56,7 +58,8 @@ static const char *version_of(struct sink_own *own, struct slice source) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
   char text[VERSION_DIGITS + 1];
   SHA256((const unsigned char *)source.at, source.len, digest);
-  for (int i = 0; i < VERSION_DIGITS / 2; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
+  for (int i = 0; i < VERSION_DIGITS / 2; i++)
+    snprintf(text + 2 * i, 3, "%02x", digest[i]);
   return sink_own_text(own, text, VERSION_DIGITS);
 }
 
@@ -156,7 +159,8 @@ struct sink_set *sink_set_load(const char *folder, struct err *err) {
 
 void sink_set_free(struct sink_set *set) {
   if (!set) return;
-  for (size_t i = 0; i < set->count; i++) sink_unref(set->sinks[i]);
+  for (size_t i = 0; i < set->count; i++)
+    sink_unref(set->sinks[i]);
   mem_free(set);
 }
 
@@ -176,7 +180,8 @@ struct sink *sink_set_find(const struct sink_set *set, const char *name) {
 
 const char *sink_set_suggest(const struct sink_set *set, const char *name) {
   const char *words[SINKS + 1];
-  for (size_t i = 0; i < set->count; i++) words[i] = set->sinks[i]->name;
+  for (size_t i = 0; i < set->count; i++)
+    words[i] = set->sinks[i]->name;
   words[set->count] = NULL;
   return suggest(name, words);
 }

@@ -1,4 +1,5 @@
-// sink_own.h - a sink as script/ itself knows it: the public data, the memory behind it, and who still holds it.
+// sink_own.h - a sink as script/ itself knows it: the public data, the memory behind it, and who still holds
+// it.
 #pragma once
 #include "script/sink.h"
 #include <stdatomic.h>

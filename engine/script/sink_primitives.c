@@ -24,7 +24,8 @@ static int push_base64(lua_State *L, struct slice bytes) {
 
 static int push_hex(lua_State *L, const unsigned char *digest) {
   char text[2 * SHA256_DIGEST_LENGTH + 1];
-  for (int i = 0; i < SHA256_DIGEST_LENGTH; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
+  for (int i = 0; i < SHA256_DIGEST_LENGTH; i++)
+    snprintf(text + 2 * i, 3, "%02x", digest[i]);
   lua_pushlstring(L, text, sizeof text - 1);
   return 1;
 }
@@ -54,7 +55,8 @@ static int hmac_sha256(lua_State *L) {
 }
 
 void sink_primitives_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"base64", base64}, {"sha256", sha256}, {"hmac_sha256", hmac_sha256}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"base64", base64}, {"sha256", sha256}, {"hmac_sha256", hmac_sha256}, {NULL, NULL}};
   for (const luaL_Reg *f = functions; f->name; f++) {
     lua_pushcfunction(L, f->func);
     lua_state_set_global(L, f->name);

@@ -95,7 +95,8 @@ static bool is_token(const char *at, size_t len) {
 
 static void add_line(struct reading *r, struct slice name, struct slice value) {
   struct buf *lines = &r->runner->lines;
-  if (r->line_count == SINK_HEADER_LINES) luaL_error(r->L, "request: more than %d headers", SINK_HEADER_LINES);
+  if (r->line_count == SINK_HEADER_LINES)
+    luaL_error(r->L, "request: more than %d headers", SINK_HEADER_LINES);
   if (!buf_reserve(lines, name.len + value.len + 3)) luaL_error(r->L, "request: the headers are too long");
   r->lines[r->line_count++] = (uint32_t)lines->len;
   buf_append(lines, name.at, name.len);
@@ -110,23 +111,28 @@ static void read_header(struct reading *r) {
   struct slice name, value;
   if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "request: headers must be { name = value }");
   name.at = lua_tolstring(L, -2, &name.len);
-  if (!is_token(name.at, name.len)) luaL_error(L, "request: a header's name has a character that can't be in one");
+  if (!is_token(name.at, name.len))
+    luaL_error(L, "request: a header's name has a character that can't be in one");
   if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER)
     luaL_error(L, "request: header '%s' must be a text or a number", name.at);
   lua_pushvalue(L, -1); // turning a number into text changes what is on the stack
   value.at = lua_tolstring(L, -1, &value.len);
-  if (has_control(value.at, value.len)) luaL_error(L, "request: header '%s' has a control character in it", name.at);
+  if (has_control(value.at, value.len))
+    luaL_error(L, "request: header '%s' has a control character in it", name.at);
   add_line(r, name, value);
   lua_pop(L, 1);
 }
 
 static void read_headers(struct reading *r, const struct field *f) {
-  if (lua_type(r->L, -1) != LUA_TTABLE) luaL_error(r->L, "request: '%s' must be a table { name = value }", f->name);
-  for (lua_pushnil(r->L); lua_next(r->L, -2); lua_pop(r->L, 1)) read_header(r);
+  if (lua_type(r->L, -1) != LUA_TTABLE)
+    luaL_error(r->L, "request: '%s' must be a table { name = value }", f->name);
+  for (lua_pushnil(r->L); lua_next(r->L, -2); lua_pop(r->L, 1))
+    read_header(r);
 }
 
 static void set_headers(struct reading *r) {
-  for (uint32_t i = 0; i < r->line_count; i++) r->out->headers[i] = r->runner->lines.at + r->lines[i];
+  for (uint32_t i = 0; i < r->line_count; i++)
+    r->out->headers[i] = r->runner->lines.at + r->lines[i];
   r->out->headers[r->line_count] = NULL;
 }
 
@@ -161,7 +167,8 @@ void sink_request_push_fields(lua_State *L) {
 
 static void refuse_unknown(lua_State *L, const char *name) {
   const char *words[FIELDS + 1];
-  for (int i = 0; i < FIELDS; i++) words[i] = fields[i].name;
+  for (int i = 0; i < FIELDS; i++)
+    words[i] = fields[i].name;
   words[FIELDS] = NULL;
   const char *meant = suggest(name, words);
   if (meant) luaL_error(L, "request: unknown '%s': did you mean '%s'?", name, meant);
@@ -233,10 +240,12 @@ static int run_probe(lua_State *L) {
 
 static bool is_complete(const struct sink_binding *binding, const struct sink_request *out, struct err *err) {
   if (binding->limits.framing != SINK_CUSTOM || out->body.at) return true;
-  return err_set(err, "%s: request: 'body' is missing, for framing is \"custom\"", binding->state->sink->file);
+  return err_set(err, "%s: request: 'body' is missing, for framing is \"custom\"",
+                 binding->state->sink->file);
 }
 
-bool sink_request(struct sink_binding *binding, const struct sink_batch *batch, struct sink_request *out, struct err *err) {
+bool sink_request(struct sink_binding *binding, const struct sink_batch *batch, struct sink_request *out,
+                  struct err *err) {
   struct sink_call call = {.binding = binding, .batch = batch, .out = out, .err = err};
   clear(out);
   return sink_runner_call(&call, run_request) && is_complete(binding, out, err);

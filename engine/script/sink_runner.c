@@ -1,4 +1,5 @@
-// sink_runner.c - states are made when a sink is first bound, shared by its streams, and thrown away when worn or unbound.
+// sink_runner.c - states are made when a sink is first bound, shared by its streams, and thrown away when
+// worn or unbound.
 #include "script/sink_runner.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -55,9 +56,11 @@ static bool load(struct sink_state *state, struct err *err) {
   struct lua_failure failure;
   struct lua_state *lua = lua_state_new(&limits, err);
   if (!lua) return false;
-  bool ok = lua_state_protect(lua, open_primitives, NULL, 0, 0, &failure) || lua_failure_err(&failure, sink->file, err);
+  bool ok = lua_state_protect(lua, open_primitives, NULL, 0, 0, &failure) ||
+            lua_failure_err(&failure, sink->file, err);
   ok = ok && lua_state_load(lua, sink->file, sink->source, err);
-  ok = ok && (lua_state_protect(lua, make_parts, state, 1, 0, &failure) || lua_failure_err(&failure, sink->file, err));
+  ok = ok && (lua_state_protect(lua, make_parts, state, 1, 0, &failure) ||
+              lua_failure_err(&failure, sink->file, err));
   if (!ok) {
     lua_state_free(lua);
     return false;
@@ -70,7 +73,8 @@ static bool load(struct sink_state *state, struct err *err) {
 
 static struct sink_state *find_state(struct sink_runner *runner, struct sink *sink) {
   struct sink_state *state = runner->states;
-  while (state && state->sink != sink) state = state->next;
+  while (state && state->sink != sink)
+    state = state->next;
   return state;
 }
 
@@ -85,7 +89,8 @@ static struct sink_state *add_state(struct sink_runner *runner, struct sink *sin
 
 static void drop_state(struct sink_state *state) {
   struct sink_state **at = &state->runner->states;
-  while (*at != state) at = &(*at)->next;
+  while (*at != state)
+    at = &(*at)->next;
   *at = state->next;
   lua_state_free(state->lua);
   sink_unref(state->sink);
@@ -106,7 +111,8 @@ static bool prepare(struct sink_binding *b, struct err *err) {
   struct lua_failure failure;
   if (!state->lua && !load(state, err)) return false;
   if (b->generation == state->generation) return true;
-  if (!lua_json_read(state->lua, slice_make(b->settings, b->settings_len), err)) return err_prepend(err, "settings");
+  if (!lua_json_read(state->lua, slice_make(b->settings, b->settings_len), err))
+    return err_prepend(err, "settings");
   if (!lua_state_protect(state->lua, keep_settings, b, 1, 0, &failure))
     return lua_failure_err(&failure, state->sink->file, err);
   b->generation = state->generation;
@@ -171,7 +177,8 @@ static int ask_framing(lua_State *L) {
 }
 
 // A number among the settings, cut to 1 .. most; `otherwise` when there is none.
-static uint32_t limit_from(const json_t *settings, const char *name, double factor, uint32_t most, uint32_t otherwise) {
+static uint32_t limit_from(const json_t *settings, const char *name, double factor, uint32_t most,
+                           uint32_t otherwise) {
   const json_t *value = json_object_get(settings, name);
   if (!json_is_number(value)) return otherwise;
   double number = json_number_value(value) * factor;
@@ -197,7 +204,8 @@ static bool keep_text(struct sink_binding *b, const json_t *settings, struct err
   return b->settings || err_set(err, "out of memory");
 }
 
-struct sink_binding *sink_bind(struct sink_runner *runner, struct sink *sink, const json_t *settings, struct err *err) {
+struct sink_binding *sink_bind(struct sink_runner *runner, struct sink *sink, const json_t *settings,
+                               struct err *err) {
   struct sink_state *state = find_state(runner, sink);
   if (!state) state = add_state(runner, sink);
   struct sink_binding *b = state ? mem_zero(1, sizeof *b) : NULL;
@@ -217,7 +225,8 @@ struct sink_binding *sink_bind(struct sink_runner *runner, struct sink *sink, co
 void sink_unbind(struct sink_binding *b) {
   if (!b) return;
   struct sink_state *state = b->state;
-  if (state->lua && b->generation == state->generation) luaL_unref(state->lua->L, LUA_REGISTRYINDEX, b->table);
+  if (state->lua && b->generation == state->generation)
+    luaL_unref(state->lua->L, LUA_REGISTRYINDEX, b->table);
   if (--state->bindings == 0) drop_state(state);
   mem_free(b->settings);
   mem_free(b);

@@ -21,7 +21,7 @@ struct sink_state {
   int top; // of the stack between hooks
   // Registry references into `lua`.
   int hooks, view, fields;
-  int records; // the table of the running hook's records; LUA_NOREF: not asked for yet
+  int records;                    // the table of the running hook's records; LUA_NOREF: not asked for yet
   const struct sink_batch *batch; // of the running hook
 };
 
@@ -43,8 +43,9 @@ struct sink_call {
   bool ok; // set by `work` when all went well
 };
 
-// Runs `work` in the binding's Lua state, protected and timed, with the call as light userdata at index 1. The one value it leaves
-// stays on the stack, and so do the strings in it, until the runner's next hook. False with err, in which no secret stands.
+// Runs `work` in the binding's Lua state, protected and timed, with the call as light userdata at index 1.
+// The one value it leaves stays on the stack, and so do the strings in it, until the runner's next hook.
+// False with err, in which no secret stands.
 bool sink_runner_call(struct sink_call *call, lua_CFunction work);
 
 // Inside `work`: pushes the hook with this name (nil: none), the batch as hooks see it, the settings.

@@ -24,7 +24,8 @@ static bool is_mask(const json_t *value) {
 
 static bool refuse_unknown(const struct sink *sink, const char *name, struct err *err) {
   const char *words[LIMIT_SINK_SETTINGS + 1] = {NULL};
-  for (size_t i = 0; i < sink->setting_count; i++) words[i] = sink->settings[i].name;
+  for (size_t i = 0; i < sink->setting_count; i++)
+    words[i] = sink->settings[i].name;
   const char *meant = suggest(name, words);
   if (!meant) return err_set(err, "setting %.60s: unknown to sink %s", name, sink->name);
   return err_set(err, "setting %.60s: unknown to sink %s, did you mean \"%s\"?", name, sink->name, meant);
@@ -47,15 +48,16 @@ static bool is_needed(const struct sink_setting *s, const json_t *settings, cons
 }
 
 // Puts the setting's value, or its default, into `checked`.
-static bool check_one(const struct sink *sink, const struct sink_setting *s, const json_t *settings, json_t *checked,
-                      struct err *err) {
+static bool check_one(const struct sink *sink, const struct sink_setting *s, const json_t *settings,
+                      json_t *checked, struct err *err) {
   struct err why = {0};
   json_t *value = json_object_get(settings, s->name);
   if (is_absent(value)) {
     value = s->initial;
     if (!value && is_needed(s, settings, sink)) {
       if (!s->needed_by) return err_set(err, "setting %s: is required", s->name);
-      return err_set(err, "setting %s: is required when %s is \"%s\"", s->name, s->needed_by, s->needed_value);
+      return err_set(err, "setting %s: is required when %s is \"%s\"", s->name, s->needed_by,
+                     s->needed_value);
     }
   } else if (s->secret && is_mask(value)) {
     return err_set(err, "setting %s: this is the mask of a secret, not its value", s->name);
@@ -72,7 +74,8 @@ json_t *sink_check_settings(const struct sink *sink, const json_t *settings, str
   }
   json_t *checked = json_object();
   bool ok = checked ? check_names(sink, settings, err) : err_set(err, "out of memory");
-  for (size_t i = 0; i < sink->setting_count && ok; i++) ok = check_one(sink, &sink->settings[i], settings, checked, err);
+  for (size_t i = 0; i < sink->setting_count && ok; i++)
+    ok = check_one(sink, &sink->settings[i], settings, checked, err);
   if (ok) return checked;
   json_decref(checked);
   return NULL;
@@ -123,8 +126,9 @@ static json_t *describe_required(const struct sink_setting *s) {
 }
 
 static json_t *describe_setting(const struct sink_setting *s) {
-  json_t *out = json_pack("{s:s, s:s, s:s, s:o, s:b}", "name", s->name, "label", s->label, "type",
-                          sink_setting_type_name(s->type), "required", describe_required(s), "secret", s->secret);
+  json_t *out =
+      json_pack("{s:s, s:s, s:s, s:o, s:b}", "name", s->name, "label", s->label, "type",
+                sink_setting_type_name(s->type), "required", describe_required(s), "secret", s->secret);
   if (!out) return NULL;
   set_text(out, "help", s->help);
   if (s->initial && !s->secret) json_object_set(out, "default", s->initial);
@@ -134,7 +138,8 @@ static json_t *describe_setting(const struct sink_setting *s) {
   }
   if (s->choices) {
     json_t *choices = json_array();
-    for (const char *const *c = s->choices; *c; c++) json_array_append_new(choices, json_string(*c));
+    for (const char *const *c = s->choices; *c; c++)
+      json_array_append_new(choices, json_string(*c));
     json_object_set_new(out, "choices", choices);
   }
   return out;
@@ -143,14 +148,17 @@ static json_t *describe_setting(const struct sink_setting *s) {
 static json_t *describe_kinds(unsigned mask) {
   json_t *kinds = json_array();
   for (unsigned kind = RECORD_EVENT; kind < RECORD_KINDS; kind++)
-    if (mask & 1u << kind) json_array_append_new(kinds, json_string(record_kind_name((enum record_kind)kind)));
+    if (mask & 1u << kind)
+      json_array_append_new(kinds, json_string(record_kind_name((enum record_kind)kind)));
   return kinds;
 }
 
 json_t *sink_describe(const struct sink *sink) {
   json_t *settings = json_array();
-  for (size_t i = 0; i < sink->setting_count; i++) json_array_append_new(settings, describe_setting(&sink->settings[i]));
-  return json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:i, s:i, s:f}}", "name", sink->name, "title", sink->title, "version",
-                   sink->version, "accepts", describe_kinds(sink->accepts), "settings", settings, "batch", "records",
-                   (int)sink->batch_records, "bytes", (int)sink->batch_bytes, "seconds", sink->batch_ms / 1000.0);
+  for (size_t i = 0; i < sink->setting_count; i++)
+    json_array_append_new(settings, describe_setting(&sink->settings[i]));
+  return json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:i, s:i, s:f}}", "name", sink->name, "title", sink->title,
+                   "version", sink->version, "accepts", describe_kinds(sink->accepts), "settings", settings,
+                   "batch", "records", (int)sink->batch_records, "bytes", (int)sink->batch_bytes, "seconds",
+                   sink->batch_ms / 1000.0);
 }

@@ -28,7 +28,8 @@ bool sink_table_known(const struct sink_table *t, const char *where, const char 
       return sink_table_fault(t, where, "%s: a value without a name", where);
     }
     const char *name = lua_tostring(L, -2), *const *word = known;
-    while (*word && strcmp(*word, name) != 0) word++;
+    while (*word && strcmp(*word, name) != 0)
+      word++;
     if (*word) continue;
     const char *meant = suggest(name, known);
     if (!meant) return sink_table_fault(t, name, "%s: unknown \"%.60s\"", where, name);

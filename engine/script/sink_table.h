@@ -1,4 +1,5 @@
-// sink_table.h - the fields of one table of a sink file, which lies on top of the Lua stack: read, checked, faults named by line.
+// sink_table.h - the fields of one table of a sink file, which lies on top of the Lua stack: read, checked,
+// faults named by line.
 //
 // All of it raises Lua errors when memory is out: inside a protected call only.
 #pragma once
@@ -15,7 +16,8 @@ struct sink_table {
 // "file:line: ..." with the line where `name` stands. Always returns false.
 bool sink_table_fault(const struct sink_table *t, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-// Whether all keys are among `known` (ended by NULL; a first word "" allows the key 1). `where` stands in the message.
+// Whether all keys are among `known` (ended by NULL; a first word "" allows the key 1). `where` stands in the
+// message.
 bool sink_table_known(const struct sink_table *t, const char *where, const char *const *known);
 // Pushes the field; returns its Lua type.
 int sink_table_field(const struct sink_table *t, const char *name);

@@ -1,4 +1,5 @@
-// sink_value.c - the checks of each setting type. Messages tell the rule and never the value, which may be a secret.
+// sink_value.c - the checks of each setting type. Messages tell the rule and never the value, which may be a
+// secret.
 #include "base/limits.h"
 #include "script/sink_setting.h"
 
@@ -46,10 +47,13 @@ static bool fits_choice(const struct sink_setting *s, const json_t *value, struc
 static bool good_authority(const char *at, size_t len) {
   size_t host = 0;
   if (len > 0 && at[0] == '[') {
-    for (host = 1; host < len && (isxdigit((unsigned char)at[host]) || strchr(":.", at[host])); host++) continue;
+    for (host = 1; host < len && (isxdigit((unsigned char)at[host]) || strchr(":.", at[host])); host++)
+      continue;
     if (host < 4 || host >= len || at[host++] != ']') return false;
   } else {
-    while (host < len && (isalnum((unsigned char)at[host]) || at[host] == '-' || at[host] == '.' || at[host] == '_')) host++;
+    while (host < len &&
+           (isalnum((unsigned char)at[host]) || at[host] == '-' || at[host] == '.' || at[host] == '_'))
+      host++;
     if (host == 0) return false;
   }
   if (host == len) return true;
@@ -67,7 +71,8 @@ static bool fits_url(const json_t *value, struct err *err) {
   size_t len = json_string_length(value);
   if (len > LIMIT_URL_BYTES) return err_set(err, "must be at most %d bytes long", LIMIT_URL_BYTES);
   for (size_t i = 0; i < len; i++)
-    if ((unsigned char)url[i] <= ' ' || url[i] == 127) return err_set(err, "must not contain blanks or control characters");
+    if ((unsigned char)url[i] <= ' ' || url[i] == 127)
+      return err_set(err, "must not contain blanks or control characters");
   size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7 : strncasecmp(url, "https://", 8) == 0 ? 8 : 0;
   if (!scheme) return err_set(err, "must begin with http:// or https://");
   size_t authority = strcspn(url + scheme, "/?#");
@@ -86,7 +91,8 @@ static bool is_token(const char *name) {
 }
 
 static bool is_engines(const char *name) {
-  static const char *const names[] = {"host", "content-length", "transfer-encoding", "connection", "expect", NULL};
+  static const char *const names[] = {"host",       "content-length", "transfer-encoding",
+                                      "connection", "expect",         NULL};
   for (int i = 0; names[i]; i++)
     if (strcasecmp(names[i], name) == 0) return true;
   return strncasecmp(name, "webhook-", 8) == 0;
@@ -117,13 +123,19 @@ static bool fits_headers(const json_t *value, struct err *err) {
 bool sink_setting_fits(const struct sink_setting *s, const json_t *value, struct err *err) {
   switch (s->type) {
   case SINK_STRING:
-  case SINK_SECRET: return fits_text(s, value, err);
+  case SINK_SECRET:
+    return fits_text(s, value, err);
   case SINK_INTEGER:
-  case SINK_NUMBER: return fits_number(s, value, err);
-  case SINK_BOOLEAN: return json_is_boolean(value) || err_set(err, "must be true or false");
-  case SINK_CHOICE: return fits_choice(s, value, err);
-  case SINK_URL: return fits_url(value, err);
-  case SINK_HEADERS: return fits_headers(value, err);
+  case SINK_NUMBER:
+    return fits_number(s, value, err);
+  case SINK_BOOLEAN:
+    return json_is_boolean(value) || err_set(err, "must be true or false");
+  case SINK_CHOICE:
+    return fits_choice(s, value, err);
+  case SINK_URL:
+    return fits_url(value, err);
+  case SINK_HEADERS:
+    return fits_headers(value, err);
   }
   return false;
 }

@@ -31,7 +31,8 @@ static void push_response(lua_State *L, const struct http_response *response) {
   }
   lua_pushboolean(L, response->outcome == HTTP_REFUSED);
   lua_setfield(L, -2, "refused");
-  if (response->retry_after_ms >= 0) set_number(L, "retry_after", (lua_Number)response->retry_after_ms / 1000);
+  if (response->retry_after_ms >= 0)
+    set_number(L, "retry_after", (lua_Number)response->retry_after_ms / 1000);
   set_number(L, "took_ms", (lua_Number)response->took_us / 1000);
 }
 
@@ -70,8 +71,10 @@ static void read_one(lua_State *L, int index, bool of_list, struct sink_verdict 
       read_words(L, index + 1, out);
     return;
   }
-  luaL_error(L, of_list ? "verdict: of a record it is \"delivered\", \"retry\" or \"reject\""
-                        : "verdict: must be nil, \"delivered\", \"retry\", \"reject\", \"pause\", \"again\" or a list");
+  luaL_error(
+      L, of_list
+             ? "verdict: of a record it is \"delivered\", \"retry\" or \"reject\""
+             : "verdict: must be nil, \"delivered\", \"retry\", \"reject\", \"pause\", \"again\" or a list");
 }
 
 // An element of the list: a word, or { word, what goes with it }.
@@ -103,7 +106,8 @@ static void read_list(lua_State *L, int list, const struct sink_call *call, stru
   if (lua_objlen(L, list) != count)
     luaL_error(L, "verdict: a list of %d for %d records", (int)lua_objlen(L, list), (int)count);
   struct sink_verdict *each = room_for(L, call->binding->state->runner, count);
-  for (uint32_t i = 0; i < count; i++) read_element(L, list, i, &each[i]);
+  for (uint32_t i = 0; i < count; i++)
+    read_element(L, list, i, &each[i]);
   out->each = each;
 }
 
@@ -125,8 +129,8 @@ static int run_verdict(lua_State *L) {
   return 1;
 }
 
-bool sink_verdict(struct sink_binding *binding, const struct sink_batch *batch, const struct http_response *response,
-                  struct sink_verdict *out, struct err *err) {
+bool sink_verdict(struct sink_binding *binding, const struct sink_batch *batch,
+                  const struct http_response *response, struct sink_verdict *out, struct err *err) {
   struct sink_call call = {.binding = binding, .batch = batch, .in = response, .out = out, .err = err};
   *out = (struct sink_verdict){.kind = SINK_DEFAULT, .seconds = -1};
   return !binding->state->sink->has_verdict || sink_runner_call(&call, run_verdict);

@@ -1,4 +1,5 @@
-// sink_view.h - a batch as request and verdict see it: one userdata a state, whose fields are made when they are read.
+// sink_view.h - a batch as request and verdict see it: one userdata a state, whose fields are made when they
+// are read.
 #pragma once
 #include "script/sink_runner.h"
 

@@ -1,4 +1,5 @@
-// source_line.c - a search by eye, not a parser: a wrong hit costs a misleading line number in a message, no more.
+// source_line.c - a search by eye, not a parser: a wrong hit costs a misleading line number in a message, no
+// more.
 #include "script/source_line.h"
 
 #include <ctype.h>
@@ -12,7 +13,8 @@ static bool is_named_here(struct slice source, size_t at, size_t len) {
   size_t behind = at + len;
   if (is_word(before)) return false;
   if (before == '"' || before == '\'') return behind < source.len && source.at[behind] == before;
-  while (behind < source.len && source.at[behind] == ' ') behind++;
+  while (behind < source.len && source.at[behind] == ' ')
+    behind++;
   return behind < source.len && (source.at[behind] == '=' || source.at[behind] == '(');
 }
 

@@ -8,13 +8,14 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 struct client {
   struct segment_link *words;
   struct ring requests, results;
-  uint32_t unwoken;    // bytes of results it has not been woken for
+  uint32_t unwoken; // bytes of results it has not been woken for
   uint64_t woken_ns;
 };
 
@@ -55,19 +56,15 @@ static void wait_for_room(struct worker *w, struct client *c, size_t bytes) {
   atomic_exchange(&w->words->bell, SEGMENT_AWAKE);
 }
 
-static char *append(char *to, const void *from, size_t len) {
-  if (len) memcpy(to, from, len);
-  return to + len;
-}
-
 static void write_result(char *to, const struct message_result *head, const struct script_result *result) {
-  to = append(to, head, sizeof *head);
-  to = append(to, result->outputs, head->output_count * sizeof *result->outputs);
-  to = append(to, result->bytes.at, head->output_bytes);
-  append(to, result->text, head->text_bytes);
+  to = message_append(to, head, sizeof *head);
+  to = message_append(to, result->outputs, head->output_count * sizeof *result->outputs);
+  to = message_append(to, result->bytes.at, head->output_bytes);
+  message_append(to, result->text, head->text_bytes);
 }
 
-static struct message_result describe(const struct job *job, uint32_t index, const struct script_result *result) {
+static struct message_result describe(const struct job *job, uint32_t index,
+                                      const struct script_result *result) {
   bool kept = result->outcome == SCRIPT_KEPT;
   struct message_result head = {
       .index = index,
@@ -78,13 +75,14 @@ static struct message_result describe(const struct job *job, uint32_t index, con
       .output_bytes = kept ? (uint32_t)result->bytes.len : 0,
       .text_bytes = (uint16_t)strnlen(result->text, sizeof result->text),
   };
-  head.bytes = (uint32_t)message_pad(sizeof head + head.output_count * sizeof *result->outputs + head.output_bytes +
-                                     head.text_bytes);
+  head.bytes = (uint32_t)message_pad(sizeof head + head.output_count * sizeof *result->outputs +
+                                     head.output_bytes + head.text_bytes);
   return head;
 }
 
 // Published at once: should the next record crash the worker, this one's result is there.
-static void send_result(struct worker *w, const struct job *job, uint32_t index, const struct script_result *result) {
+static void send_result(struct worker *w, const struct job *job, uint32_t index,
+                        const struct script_result *result) {
   struct client *c = job->client;
   struct message_result head = describe(job, index, result);
   assert(head.bytes <= MESSAGE_RESULT_BYTES);
@@ -98,7 +96,8 @@ static void send_result(struct worker *w, const struct job *job, uint32_t index,
 
 // The time is asked for every eighth record only.
 static bool wake_is_due(const struct client *c, uint32_t index) {
-  return c->unwoken >= LIMIT_WAKE_BYTES || (index % 8 == 7 && clock_mono_ns() - c->woken_ns > LIMIT_WAKE_US * UINT64_C(1000));
+  return c->unwoken >= LIMIT_WAKE_BYTES ||
+         (index % 8 == 7 && clock_mono_ns() - c->woken_ns > LIMIT_WAKE_US * UINT64_C(1000));
 }
 
 static void begin_beat(struct worker *w, const struct job *job, uint32_t index) {
@@ -138,17 +137,27 @@ static void run_job(struct worker *w, struct client *c, const struct message_job
 
 static void forget(struct worker *w, const struct message_forget *message, unsigned client) {
   const uint32_t *ids = (const uint32_t *)(message + 1);
-  for (uint32_t i = 0; i < message->count; i++) shelf_forget(&w->shelf, ids[i], client);
+  for (uint32_t i = 0; i < message->count; i++)
+    shelf_forget(&w->shelf, ids[i], client);
 }
 
 static void take_message(struct worker *w, struct client *c, const struct message *message) {
   unsigned number = (unsigned)(c - w->clients);
   switch (message->kind) {
-  case MESSAGE_SCRIPT: shelf_add_script(&w->shelf, (const void *)message); break;
-  case MESSAGE_PROGRAM: shelf_add_program(&w->shelf, (const void *)message, number); break;
-  case MESSAGE_FORGET: forget(w, (const void *)message, number); break;
-  case MESSAGE_JOB: run_job(w, c, (const void *)message); break;
-  default: assert(!"a message of the engine");
+  case MESSAGE_SCRIPT:
+    shelf_add_script(&w->shelf, (const void *)message);
+    break;
+  case MESSAGE_PROGRAM:
+    shelf_add_program(&w->shelf, (const void *)message, number);
+    break;
+  case MESSAGE_FORGET:
+    forget(w, (const void *)message, number);
+    break;
+  case MESSAGE_JOB:
+    run_job(w, c, (const void *)message);
+    break;
+  default:
+    abort(); // the engine sends no other
   }
 }
 
@@ -220,6 +229,7 @@ static int worker_run(void) {
 
 int worker_main(int argc, char **argv) {
   // argv[0] is the program, argv[1] "worker".
-  if (argc > 2 && strcmp(argv[2], "check") == 0) return worker_check_main(WORKER_FD_MEMORY, WORKER_FD_MEMORY + 1);
+  if (argc > 2 && strcmp(argv[2], "check") == 0)
+    return worker_check_main(WORKER_FD_MEMORY, WORKER_FD_MEMORY + 1);
   return worker_run();
 }

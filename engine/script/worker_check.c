@@ -1,15 +1,13 @@
 #include "script/worker_check.h"
 #include "script/confine.h"
+#include "script/shared_file.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static const uint64_t MAGIC = 0x316b636568436573; // changes with the layout
-
-enum { LOWEST_FD = 128 };
 
 static struct check_sheet *map(int fd, struct err *err) {
   void *at = mmap(NULL, sizeof(struct check_sheet), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -19,14 +17,8 @@ static struct check_sheet *map(int fd, struct err *err) {
 }
 
 struct check_sheet *check_sheet_new(int *fd, struct err *err) {
-  int low = memfd_create("sluice-check", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  *fd = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, LOWEST_FD);
-  if (low >= 0) close(low);
-  if (*fd < 0 || ftruncate(*fd, sizeof(struct check_sheet)) != 0 ||
-      fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-    err_set_errno(err, "shared memory for a check");
-    return NULL;
-  }
+  *fd = shared_file("sluice-check", sizeof(struct check_sheet), err);
+  if (*fd < 0) return NULL;
   struct check_sheet *sheet = map(*fd, err);
   if (sheet) *sheet = (struct check_sheet){.magic = MAGIC, .engine = getpid()};
   return sheet;
@@ -39,7 +31,8 @@ void check_sheet_free(struct check_sheet *sheet, int fd) {
 
 static void answer(struct check_sheet *sheet) {
   struct slice source = slice_make(sheet->source, sheet->source_bytes);
-  struct script *script = script_load(sheet->name, source, (enum script_role)sheet->role, &sheet->limits, &sheet->err);
+  struct script *script =
+      script_load(sheet->name, source, (enum script_role)sheet->role, &sheet->limits, &sheet->err);
   if (script) sheet->facts = *script_facts(script);
   atomic_store(&sheet->answered, script ? CHECK_ACCEPTED : CHECK_REFUSED);
 }

@@ -1,11 +1,13 @@
-// worker_check.h - a throw-away worker: compiles one script and says what it is. It may well crash in doing so.
+// worker_check.h - a throw-away worker: compiles one script and says what it is. It may well crash in doing
+// so.
 #pragma once
 #include "base/limits.h"
 #include "script/script.h"
 #include <stdatomic.h>
 #include <sys/types.h>
 
-struct check_sheet { // shared memory; the engine fills the upper part, the worker the lower one, which may be hostile
+struct check_sheet { // shared memory; the engine fills the upper part, the worker the lower one, which may be
+                     // hostile
   uint64_t magic;
   pid_t engine;
   struct script_limits limits;
@@ -20,7 +22,7 @@ struct check_sheet { // shared memory; the engine fills the upper part, the work
 };
 enum { CHECK_ACCEPTED = 1, CHECK_REFUSED };
 
-// A new memory file and its mapping, or NULL with err. *fd is none of a worker's own descriptors.
+// A new one, by shared_file, or NULL with err.
 struct check_sheet *check_sheet_new(int *fd, struct err *err);
 void check_sheet_free(struct check_sheet *sheet, int fd); // takes NULL and -1
 

@@ -24,12 +24,14 @@ static int set_files(posix_spawn_file_actions_t *files, const struct worker_star
   return failed;
 }
 
-// A process group of its own: an interrupt from the terminal is for the engine, which ends its workers when it has drained.
+// A process group of its own: an interrupt from the terminal is for the engine, which ends its workers when
+// it has drained.
 static int set_attributes(posix_spawnattr_t *attributes) {
   sigset_t none, all;
   sigemptyset(&none);
   sigfillset(&all);
-  int failed = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  int failed = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                                        POSIX_SPAWN_SETPGROUP);
   if (!failed) failed = posix_spawnattr_setsigmask(attributes, &none);
   return failed ? failed : posix_spawnattr_setsigdefault(attributes, &all);
 }
@@ -75,16 +77,18 @@ uint64_t worker_cpu_ns(pid_t pid) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static bool start_process(struct worker_process *p, const char *executable, const int *bells, struct err *err) {
+static bool start_process(struct worker_process *p, const char *executable, const int *bells,
+                          struct err *err) {
   int fds[1 + LIMIT_POOL_CLIENTS] = {p->memory_fd};
-  for (int i = 0; i < LIMIT_POOL_CLIENTS; i++) fds[1 + i] = bells[i];
+  for (int i = 0; i < LIMIT_POOL_CLIENTS; i++)
+    fds[1 + i] = bells[i];
   struct worker_start start = {.executable = executable, .fds = fds, .fd_count = 1 + LIMIT_POOL_CLIENTS};
   p->pid = worker_start(&start, &p->pidfd, err);
   return p->pid > 0;
 }
 
-struct worker_process *worker_process_new(const char *executable, const struct script_limits *limits, const int *bells,
-                                          struct err *err) {
+struct worker_process *worker_process_new(const char *executable, const struct script_limits *limits,
+                                          const int *bells, struct err *err) {
   struct worker_process *p = mem_zero(1, sizeof *p);
   if (!p) {
     err_set(err, "out of memory");
@@ -122,7 +126,8 @@ static bool from_outside(int number) {
 
 void worker_process_reap(struct worker_process *p) {
   int status = 0;
-  while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR) {}
+  while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR) {
+  }
   p->blames = true;
   if (p->stuck) {
     snprintf(p->why, sizeof p->why, "timed out");

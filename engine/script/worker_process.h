@@ -1,6 +1,7 @@
 // worker_process.h - one life of a worker: the process, its shared memory, and how it ended.
 //
-// Counted: the pool holds a reference while it lives, each client until it has drained what the worker left behind.
+// Counted: the pool holds a reference while it lives, each client until it has drained what the worker left
+// behind.
 #pragma once
 #include "base/err.h"
 #include "script/segment.h"
@@ -12,7 +13,7 @@ enum { WORKER_FD_MEMORY = 3, WORKER_FD_BELLS = 4, WORKER_FDS = WORKER_FD_BELLS +
 
 struct worker_process {
   pid_t pid;
-  int pidfd;     // readable once it has ended
+  int pidfd; // readable once it has ended
   int memory_fd;
   struct segment_words *words;
   atomic_uint refs;
@@ -30,15 +31,16 @@ struct worker_start {
   const int *fds;   // become WORKER_FD_MEMORY and what follows; each above WORKER_FDS
   unsigned fd_count;
 };
-// A process of our binary with an empty environment and no descriptors but these. Reaped by whoever started it; it ends when the
-// thread that called this ends. Its pid, or -1 with err; *pidfd is the caller's.
+// A process of our binary with an empty environment and no descriptors but these. Reaped by whoever started
+// it; it ends when the thread that called this ends. Its pid, or -1 with err; *pidfd is the caller's.
 pid_t worker_start(const struct worker_start *start, int *pidfd, struct err *err);
 uint64_t worker_cpu_ns(pid_t pid); // processor time of one not yet reaped: the kernel's word, not its own
 
 // With `bells`, LIMIT_POOL_CLIENTS event descriptors. NULL with err.
-struct worker_process *worker_process_new(const char *executable, const struct script_limits *limits, const int *bells,
-                                          struct err *err);
+struct worker_process *worker_process_new(const char *executable, const struct script_limits *limits,
+                                          const int *bells, struct err *err);
 void worker_process_ref(struct worker_process *process);
-void worker_process_unref(struct worker_process *process); // takes NULL; the last one only after it was reaped
-void worker_process_kill(struct worker_process *process);  // any thread with a reference
-void worker_process_reap(struct worker_process *process);  // waits for its end
+void worker_process_unref(
+    struct worker_process *process);                      // takes NULL; the last one only after it was reaped
+void worker_process_kill(struct worker_process *process); // any thread with a reference
+void worker_process_reap(struct worker_process *process); // waits for its end

@@ -31,9 +31,8 @@ static void clear(struct script_result *result, enum script_outcome outcome) {
   result->output_count = 0;
 }
 
-__attribute__((format(printf, 3, 4))) static const struct script_result *end_as(struct script_result *result,
-                                                                               enum script_outcome outcome,
-                                                                               const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static const struct script_result *
+end_as(struct script_result *result, enum script_outcome outcome, const char *format, ...) {
   va_list args;
   va_start(args, format);
   clear(result, outcome);
@@ -47,7 +46,8 @@ static struct slice part(const struct script_result *from, uint32_t at, uint32_t
 }
 
 static bool gather(struct script_result *to, struct slice key, struct slice body) {
-  if (to->output_count >= SCRIPT_OUTPUTS || to->bytes.len + key.len + body.len > LIMIT_RECORD_BYTES) return false;
+  if (to->output_count >= SCRIPT_OUTPUTS || to->bytes.len + key.len + body.len > LIMIT_RECORD_BYTES)
+    return false;
   if (to->output_count == to->output_cap) {
     uint32_t cap = to->output_cap ? to->output_cap * 2 : 8;
     struct script_output *grown = mem_grow(to->outputs, cap * sizeof *grown);
@@ -57,8 +57,10 @@ static bool gather(struct script_result *to, struct slice key, struct slice body
   }
   uint32_t at = (uint32_t)to->bytes.len;
   if (!buf_append(&to->bytes, body.at, body.len) || !buf_append(&to->bytes, key.at, key.len)) return false;
-  to->outputs[to->output_count++] = (struct script_output){
-      .body_at = at, .body_len = (uint32_t)body.len, .key_at = at + (uint32_t)body.len, .key_len = (uint32_t)key.len};
+  to->outputs[to->output_count++] = (struct script_output){.body_at = at,
+                                                           .body_len = (uint32_t)body.len,
+                                                           .key_at = at + (uint32_t)body.len,
+                                                           .key_len = (uint32_t)key.len};
   return true;
 }
 
@@ -70,8 +72,9 @@ static bool gather_all(struct script_result *to, const struct script_result *fro
   return true;
 }
 
-static const struct script_result *run_sink(struct runner *r, struct shelf *shelf, struct shelf_program *program,
-                                            const struct record_header *header, const struct json_tape *tape) {
+static const struct script_result *run_sink(struct runner *r, struct shelf *shelf,
+                                            struct shelf_program *program, const struct record_header *header,
+                                            const struct json_tape *tape) {
   struct err err = {0};
   struct script *sink = shelf_open(shelf, program, &program->sink, &err);
   if (!sink) return end_as(&r->sink, SCRIPT_FAILED, "%.*s", (int)sizeof r->sink.text - 1, err.text);
@@ -80,16 +83,20 @@ static const struct script_result *run_sink(struct runner *r, struct shelf *shel
   return &r->sink;
 }
 
-static const struct script_result *run_sink_on(struct runner *r, struct shelf *shelf, struct shelf_program *program,
-                                               const struct record_header *header, const struct script_output *output) {
+static const struct script_result *run_sink_on(struct runner *r, struct shelf *shelf,
+                                               struct shelf_program *program,
+                                               const struct record_header *header,
+                                               const struct script_output *output) {
   struct json_fault fault = {0};
   if (!json_tape_parse(&r->output_tape, part(&r->script, output->body_at, output->body_len), &fault))
-    return end_as(&r->sink, SCRIPT_FAILED, "the script's result can't be read: %s", fault.what ? fault.what : "too large");
+    return end_as(&r->sink, SCRIPT_FAILED, "the script's result can't be read: %s",
+                  fault.what ? fault.what : "too large");
   return run_sink(r, shelf, program, header, &r->output_tape);
 }
 
 // All of a record's outputs or none: the first one that fails decides. One that the sink filters is left out.
-static const struct script_result *run_sink_on_each(struct runner *r, struct shelf *shelf, struct shelf_program *program,
+static const struct script_result *run_sink_on_each(struct runner *r, struct shelf *shelf,
+                                                    struct shelf_program *program,
                                                     const struct record_header *header) {
   if (r->script.output_count == 1) return run_sink_on(r, shelf, program, header, &r->script.outputs[0]);
   clear(&r->gathered, SCRIPT_KEPT);
@@ -98,13 +105,15 @@ static const struct script_result *run_sink_on_each(struct runner *r, struct she
     if (mapped->outcome == SCRIPT_FILTERED) continue;
     if (mapped->outcome != SCRIPT_KEPT) return mapped;
     if (!gather_all(&r->gathered, mapped))
-      return end_as(&r->gathered, SCRIPT_FAILED, "one record's results are more than %d, or longer than %d bytes together",
-                    SCRIPT_OUTPUTS, LIMIT_RECORD_BYTES);
+      return end_as(&r->gathered, SCRIPT_FAILED,
+                    "one record's results are more than %d, or longer than %d bytes together", SCRIPT_OUTPUTS,
+                    LIMIT_RECORD_BYTES);
   }
   return r->gathered.output_count ? &r->gathered : &r->sink;
 }
 
-static const struct script_result *run_script(struct runner *r, struct shelf *shelf, struct shelf_program *program,
+static const struct script_result *run_script(struct runner *r, struct shelf *shelf,
+                                              struct shelf_program *program,
                                               const struct record_header *header) {
   struct err err = {0};
   struct script *script = shelf_open(shelf, program, &program->script, &err);
@@ -125,7 +134,8 @@ const struct script_result *runner_run(struct runner *r, struct shelf *shelf, st
   if (!program->script.script && !program->sink.script) return pass(&r->gathered, bytes);
   struct json_fault fault = {0};
   if (!json_tape_parse(&r->tape, bytes, &fault))
-    return end_as(&r->script, SCRIPT_FAILED, "the record can't be read: %s", fault.what ? fault.what : "too large");
+    return end_as(&r->script, SCRIPT_FAILED, "the record can't be read: %s",
+                  fault.what ? fault.what : "too large");
   if (program->script.script) return run_script(r, shelf, program, header);
   return run_sink(r, shelf, program, header, &r->tape);
 }

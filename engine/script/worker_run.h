@@ -11,5 +11,6 @@ void runner_init(struct runner *runner);
 void runner_fini(struct runner *runner);
 
 // The result is the runner's, until the next run.
-const struct script_result *runner_run(struct runner *runner, struct shelf *shelf, struct shelf_program *program,
-                                       const struct record_header *header, struct slice bytes);
+const struct script_result *runner_run(struct runner *runner, struct shelf *shelf,
+                                       struct shelf_program *program, const struct record_header *header,
+                                       struct slice bytes);

@@ -21,7 +21,8 @@ void shelf_init(struct shelf *shelf, const struct script_limits *limits, size_t 
 
 static void drop_state(struct shelf *shelf, struct shelf_script *script) {
   if (!script->state) return;
-  while (list_pop(&script->contexts)) {}
+  while (list_pop(&script->contexts)) {
+  }
   script->context_count = 0;
   script_free(script->state);
   script->state = NULL;
@@ -45,8 +46,10 @@ static void free_program(struct shelf_program *program) {
 
 void shelf_fini(struct shelf *shelf) {
   void *at;
-  for (size_t i = 0; (at = map_each(&shelf->scripts, &i));) free_script(shelf, at);
-  for (size_t i = 0; (at = map_each(&shelf->programs, &i));) free_program(at);
+  for (size_t i = 0; (at = map_each(&shelf->scripts, &i));)
+    free_script(shelf, at);
+  for (size_t i = 0; (at = map_each(&shelf->programs, &i));)
+    free_program(at);
   map_fini(&shelf->scripts);
   map_fini(&shelf->programs);
 }
@@ -67,7 +70,8 @@ void shelf_add_script(struct shelf *shelf, const struct message_script *message)
   put(&shelf->scripts, script->id, script);
 }
 
-static struct shelf_use make_use(struct shelf *shelf, uint32_t script, const char *context, size_t context_bytes) {
+static struct shelf_use make_use(struct shelf *shelf, uint32_t script, const char *context,
+                                 size_t context_bytes) {
   struct shelf_use use = {.script = map_get(&shelf->scripts, script)};
   assert(use.script || script == 0);
   if (!use.script) return use;
@@ -83,7 +87,8 @@ void shelf_add_program(struct shelf *shelf, const struct message_program *messag
     program = must(mem_zero(1, sizeof *program));
     program->id = message->id;
     program->script = make_use(shelf, message->script_id, context, message->context_bytes);
-    program->sink = make_use(shelf, message->sink_id, context + message->context_bytes, message->sink_context_bytes);
+    program->sink =
+        make_use(shelf, message->sink_id, context + message->context_bytes, message->sink_context_bytes);
     put(&shelf->programs, program->id, program);
   }
   program->clients |= UINT64_C(1) << client;
@@ -147,8 +152,9 @@ static bool set_context(struct shelf_program *program, struct shelf_use *use, st
   struct shelf_script *script = use->script;
   if (script->context_count >= LIMIT_WORKER_CONTEXTS) {
     struct shelf_use *oldest = list_item(list_first(&script->contexts), struct shelf_use, set);
-    struct shelf_program *owner = script->role == SCRIPT_SINK ? list_item(oldest, struct shelf_program, sink)
-                                                              : list_item(oldest, struct shelf_program, script);
+    struct shelf_program *owner = script->role == SCRIPT_SINK
+                                      ? list_item(oldest, struct shelf_program, sink)
+                                      : list_item(oldest, struct shelf_program, script);
     unset_context(owner, oldest);
   }
   if (!script_set_context(script->state, program->id, use->context, err)) return false;
@@ -158,7 +164,8 @@ static bool set_context(struct shelf_program *program, struct shelf_use *use, st
 }
 
 // A state that is full of other programs' contexts is not this program's fault: it gets a new one.
-static bool set_context_anew(struct shelf *shelf, struct shelf_program *program, struct shelf_use *use, struct err *err) {
+static bool set_context_anew(struct shelf *shelf, struct shelf_program *program, struct shelf_use *use,
+                             struct err *err) {
   if (use->script->context_count == 0) return false;
   *err = (struct err){0};
   drop_state(shelf, use->script);
@@ -171,10 +178,12 @@ static void refresh(struct list *head, struct list *link) {
   list_push_back(head, link);
 }
 
-struct script *shelf_open(struct shelf *shelf, struct shelf_program *program, struct shelf_use *use, struct err *err) {
+struct script *shelf_open(struct shelf *shelf, struct shelf_program *program, struct shelf_use *use,
+                          struct err *err) {
   struct shelf_script *script = use->script;
   if (!script->state && !load(shelf, script, err)) return NULL;
-  if (!list_linked(&use->set) && !set_context(program, use, err) && !set_context_anew(shelf, program, use, err)) {
+  if (!list_linked(&use->set) && !set_context(program, use, err) &&
+      !set_context_anew(shelf, program, use, err)) {
     drop_state(shelf, script);
     return NULL;
   }

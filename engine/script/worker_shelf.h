@@ -1,7 +1,9 @@
-// worker_shelf.h - the scripts and programs a worker knows: sources and contexts kept, Lua states loaded when needed.
+// worker_shelf.h - the scripts and programs a worker knows: sources and contexts kept, Lua states loaded when
+// needed.
 //
-// States share one memory budget; the least recently used ones go first and are loaded again from their sources. The same holds
-// for the contexts set in one state. Nothing here reports that memory is out: the worker ends, and the engine starts another.
+// States share one memory budget; the least recently used ones go first and are loaded again from their
+// sources. The same holds for the contexts set in one state. Nothing here reports that memory is out: the
+// worker ends, and the engine starts another.
 #pragma once
 #include "base/list.h"
 #include "base/map.h"
@@ -21,7 +23,7 @@ struct shelf_script {
   uint32_t context_count;
 };
 
-struct shelf_use { // of a script by a program
+struct shelf_use {             // of a script by a program
   struct shelf_script *script; // NULL: none
   struct slice context;
   struct list set; // in script.contexts while the context is set in its state
@@ -48,8 +50,10 @@ void shelf_add_program(struct shelf *shelf, const struct message_program *messag
 void shelf_forget(struct shelf *shelf, uint32_t program, unsigned client);
 struct shelf_program *shelf_program(const struct shelf *shelf, uint32_t id); // NULL: not there
 
-// The script's state with this program's context in it, loaded when need be. NULL with err when it can't be loaded.
-struct script *shelf_open(struct shelf *shelf, struct shelf_program *program, struct shelf_use *use, struct err *err);
+// The script's state with this program's context in it, loaded when need be. NULL with err when it can't be
+// loaded.
+struct script *shelf_open(struct shelf *shelf, struct shelf_program *program, struct shelf_use *use,
+                          struct err *err);
 // After a run: a state that is worn goes.
 void shelf_look(struct shelf *shelf, struct shelf_use *use);
 // After a job: counts anew what the state holds, and drops others until the budget is kept.

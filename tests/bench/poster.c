@@ -20,6 +20,7 @@ enum {
   ANSWER_BYTES = 64 << 10,
   TICK_MS = 20, // how often links that wait and the deadline are looked at
   SMALL_MOST = 4,
+  SMALL_BODIES = 16, // small requests take turns, so that together they hold records of every kind
 };
 
 enum link_state { LINK_FREE, LINK_SENDING, LINK_ASKED, LINK_HELD_BACK };
@@ -27,7 +28,9 @@ enum link_state { LINK_FREE, LINK_SENDING, LINK_ASKED, LINK_HELD_BACK };
 struct link {
   int fd;
   enum link_state state;
-  struct load_body *body;
+  struct load_body *bodies[SMALL_BODIES];
+  uint32_t body_count, body_turn;
+  struct load_body *body; // the one that is out
   struct slice body_text;
   char head[HEAD_BYTES];
   size_t head_len, sent; // sent: of head and body together
@@ -59,12 +62,19 @@ static int connect_to(int port, struct err *err) {
   return -1;
 }
 
+static void link_make_bodies(const struct posting *posting, struct link *link, uint32_t number) {
+  struct load_mix mix = posting->mix;
+  uint32_t records = posting->records_per_request;
+  link->body_count = records ? 1 : SMALL_BODIES;
+  for (uint32_t i = 0; i < link->body_count; i++) {
+    mix.seed = posting->mix.seed + number * SMALL_BODIES + i;
+    link->bodies[i] = load_body_new(&mix, records ? records : 1 + i % SMALL_MOST);
+  }
+}
+
 static bool link_open(struct poster *p, struct link *link, uint32_t number, struct err *err) {
   const struct posting *posting = p->posting;
-  struct load_mix mix = posting->mix;
-  mix.seed += number;
-  uint32_t records = posting->records_per_request ? posting->records_per_request : 1 + number % SMALL_MOST;
-  link->body = load_body_new(&mix, records);
+  link_make_bodies(posting, link, number);
   link->fd = connect_to(posting->port, err);
   struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = link};
   return link->fd >= 0 &&
@@ -98,6 +108,7 @@ static bool link_send(struct link *link, struct err *err) {
 // Takes the next serials and posts them; sent_ns is the time their latency counts from.
 static bool link_post(struct poster *p, struct link *link, uint64_t sent_ns, struct err *err) {
   const struct posting *posting = p->posting;
+  link->body = link->bodies[link->body_turn++ % link->body_count];
   uint32_t records = load_body_records(link->body);
   link->body_text = load_body_write(link->body, p->serial);
   link->head_len = (size_t)snprintf(link->head, HEAD_BYTES,
@@ -248,7 +259,7 @@ static bool open_all(struct poster *p, struct err *err) {
 static void close_all(struct poster *p) {
   for (uint32_t i = 0; i < p->posting->connections; i++) {
     if (p->links[i].fd > 0) close(p->links[i].fd);
-    load_body_free(p->links[i].body);
+    for (uint32_t k = 0; k < SMALL_BODIES; k++) load_body_free(p->links[i].bodies[k]);
   }
   mem_free(p->links);
   if (p->epoll >= 0) close(p->epoll);

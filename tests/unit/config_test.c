@@ -101,7 +101,7 @@ static void names_each_mistake(void **state) {
        ":3: unknown key \"jurnal\": did you mean \"journal\"?"},
       {"return { zzzzz = 2 }", ":1: unknown key \"zzzzz\""},
       {"return { limits = {\n bodi = 1 } }", ":2: unknown key \"limits.bodi\": did you mean \"body\"?"},
-      {"return { ['a b'] = 1 }", ": unknown key \"a b\""},
+      {"return { ['a b'] = 1 }", ":1: unknown key \"a b\""},
       {"return { 'data' }", ": a value without a name in the table"},
       {"return {\n workers = 0 }", ":2: workers must be a whole number from 1 to 256"},
       {"return { workers = 1.5 }", ":1: workers must be a whole number from 1 to 256"},

@@ -69,7 +69,7 @@ static void run_until(struct fixture *f, bool (*done)(struct fixture *f)) {
   assert_false(f->is_late);
 }
 
-struct run { // a job
+struct run {           // a job
   struct pool_job job; // first
   uint64_t first_id;   // its records have ids from here on
   size_t record_bytes;
@@ -88,7 +88,8 @@ struct run { // a job
 
 static unsigned runs_open; // begun and not ended
 
-static void note_results(struct pool_job *job, uint32_t first, const struct pool_result *results, uint32_t count) {
+static void note_results(struct pool_job *job, uint32_t first, const struct pool_result *results,
+                         uint32_t count) {
   struct run *run = (struct run *)job;
   run->out_of_order |= first != run->results || count == 0 || run->ended;
   for (uint32_t i = 0; i < count; i++) {
@@ -123,17 +124,20 @@ static bool all_ended(struct fixture *f) {
 
 // A record with this id, padded to `bytes` where that is more.
 static size_t write_record(char *out, size_t room, uint64_t id, size_t bytes) {
-  int len = snprintf(out, room, "{\"id\":%llu,\"event_type\":{\"id\":5},\"organisation\":{\"id\":7},\"pad\":\"",
-                     (unsigned long long)id);
+  int len =
+      snprintf(out, room, "{\"id\":%llu,\"event_type\":{\"id\":5},\"organisation\":{\"id\":7},\"pad\":\"",
+               (unsigned long long)id);
   size_t at = (size_t)len;
-  while (at + 2 < bytes) out[at++] = 'x';
+  while (at + 2 < bytes)
+    out[at++] = 'x';
   out[at++] = '"';
   out[at++] = '}';
   return at;
 }
 
 // False: pool_begin said no. Else `count` records are on their way.
-static bool run_begin(struct fixture *f, unsigned worker, struct program *program, struct run *run, uint32_t count) {
+static bool run_begin(struct fixture *f, unsigned worker, struct program *program, struct run *run,
+                      uint32_t count) {
   size_t room = run->record_bytes + 200;
   run->job.results = note_results;
   run->job.ended = note_end;
@@ -143,7 +147,8 @@ static bool run_begin(struct fixture *f, unsigned worker, struct program *progra
   char *bytes = mem_must(mem_alloc(room));
   for (uint32_t i = 0; i < count; i++) {
     size_t len = write_record(bytes, room, run->first_id + i, run->record_bytes);
-    struct record_header header = {.sequence = i + 1, .kind = RECORD_EVENT, .event_type = 5, .organisation = 7};
+    struct record_header header = {
+        .sequence = i + 1, .kind = RECORD_EVENT, .event_type = 5, .organisation = 7};
     header.id = (int64_t)(run->first_id + i);
     header.length = (uint32_t)len;
     assert_true(pool_add(f->client, &header, slice_make(bytes, len)));
@@ -156,7 +161,8 @@ static bool run_begin(struct fixture *f, unsigned worker, struct program *progra
 
 static struct program *program_of(const char *script, const char *sink, const char *stream_name) {
   char context[200];
-  snprintf(context, sizeof context, "{\"stream\":{\"id\":\"st_1\",\"name\":\"%s\",\"organisation_id\":7},\"parameters\":{}}",
+  snprintf(context, sizeof context,
+           "{\"stream\":{\"id\":\"st_1\",\"name\":\"%s\",\"organisation_id\":7},\"parameters\":{}}",
            stream_name);
   struct program from = {.script = slice_of(script),
                          .script_name = "test",

@@ -1,15 +1,17 @@
 // pool_test.c - jobs through real worker processes, and what happens when those die.
-#include "pool_support.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "pool_support.h"
 #include "script/worker.h"
 
 #include <signal.h>
 
-static const char ECHO[] = "return { api = 1, map = function(rec, ctx) return { id = rec.id, s = ctx.stream.name } end }";
-static const char SINK[] = "return { api = 1, name = 'sink', title = 'Sink', settings = {},\n"
-                           "  map = function(rec, ctx) return { got = rec.id, tag = ctx.settings.tag }, 'k' end,\n"
-                           "  request = function() return {} end }";
+static const char ECHO[] =
+    "return { api = 1, map = function(rec, ctx) return { id = rec.id, s = ctx.stream.name } end }";
+static const char SINK[] =
+    "return { api = 1, name = 'sink', title = 'Sink', settings = {},\n"
+    "  map = function(rec, ctx) return { got = rec.id, tag = ctx.settings.tag }, 'k' end,\n"
+    "  request = function() return {} end }";
 // Debian's LuaJIT reads past its end in parsing this.
 static const char CRASH[] = "local _\nfor _ in (nil):foo() do end\n";
 
@@ -47,8 +49,6 @@ static void expect_done(const struct run *run) {
   assert_int_equal(run->results, run->job.count);
 }
 
-
-
 // ---- ordinary work ----
 
 static void expect_echo(struct run *run, uint32_t index, const struct pool_result *result) {
@@ -57,11 +57,13 @@ static void expect_echo(struct run *run, uint32_t index, const struct pool_resul
 }
 
 static void begin_somehow(unsigned worker, struct program *program, struct run *run, uint32_t count) {
-  while (!run_begin(&f, worker, program, run, count)) run_until(&f, has_room);
+  while (!run_begin(&f, worker, program, run, count))
+    run_until(&f, has_room);
 }
 
 static void every_record_of_many_jobs_and_programs_comes_back(void **state) {
-  // 200 jobs of ten programs that share one script, on two workers: each result is that record's and that program's.
+  // 200 jobs of ten programs that share one script, on two workers: each result is that record's and that
+  // program's.
   (void)state;
   enum { PROGRAMS = 10, JOBS = 200 };
   static struct run runs[JOBS];
@@ -76,8 +78,10 @@ static void every_record_of_many_jobs_and_programs_comes_back(void **state) {
     begin_somehow(i % 2, programs[i % PROGRAMS], &runs[i], 1 + i * 7 % LIMIT_JOB_RECORDS);
   }
   run_until(&f, all_ended);
-  for (int i = 0; i < JOBS; i++) expect_done(&runs[i]);
-  for (int i = 0; i < PROGRAMS; i++) program_unref(programs[i]);
+  for (int i = 0; i < JOBS; i++)
+    expect_done(&runs[i]);
+  for (int i = 0; i < PROGRAMS; i++)
+    program_unref(programs[i]);
 }
 
 static void expect_itself(struct run *run, uint32_t index, const struct pool_result *result) {
@@ -92,7 +96,8 @@ static void expect_itself(struct run *run, uint32_t index, const struct pool_res
 }
 
 static void records_of_every_length_pass(void **state) {
-  // Without script and sink a record comes back as it is, from the shortest to the longest, around the rings several times.
+  // Without script and sink a record comes back as it is, from the shortest to the longest, around the rings
+  // several times.
   (void)state;
   struct program *program = program_of("", "", "s");
   static struct run runs[40];
@@ -102,7 +107,8 @@ static void records_of_every_length_pass(void **state) {
     begin_somehow(0, program, &runs[i], 1);
   }
   run_until(&f, all_ended);
-  for (int i = 0; i < 40; i++) expect_done(&runs[i]);
+  for (int i = 0; i < 40; i++)
+    expect_done(&runs[i]);
   program_unref(program);
 }
 
@@ -128,15 +134,17 @@ static void expect_two(struct run *run, uint32_t index, const struct pool_result
   assert_int_equal(result->output_count, 2);
   for (uint32_t i = 0; i < 2; i++) {
     struct pool_result one = {.outcome = result->outcome, .outputs = &result->outputs[i], .output_count = 1};
-    expect_output(&one, "k", "{\"got\":%llu,\"tag\":\"t\"}", (unsigned long long)(10 * (run->first_id + index) + i));
+    expect_output(&one, "k", "{\"got\":%llu,\"tag\":\"t\"}",
+                  (unsigned long long)(10 * (run->first_id + index) + i));
   }
 }
 
 static void several_outputs_each_pass_the_sinks_map(void **state) {
   // array{a, b} from a script is two outputs of the sink, in order.
   (void)state;
-  struct program *program = program_of(
-      "return { api = 1, map = function(rec) return array{ { id = rec.id * 10 }, { id = rec.id * 10 + 1 } } end }", SINK, "s");
+  struct program *program = program_of("return { api = 1, map = function(rec) return array{ { id = rec.id * "
+                                       "10 }, { id = rec.id * 10 + 1 } } end }",
+                                       SINK, "s");
   struct run run = {.first_id = 3, .check = expect_two};
   begin_somehow(0, program, &run, 20);
   run_until(&f, all_ended);
@@ -160,8 +168,8 @@ static void a_script_that_does_not_load_fails_each_record(void **state) {
 static void a_script_out_of_time_ends_alone(void **state) {
   // An endless loop times out in the worker itself; the next record gets a new state and is run as well.
   (void)state;
-  struct program *program =
-      program_of("return { api = 1, map = function(rec) while rec.id == 1 do end return { id = rec.id } end }", "", "s");
+  struct program *program = program_of(
+      "return { api = 1, map = function(rec) while rec.id == 1 do end return { id = rec.id } end }", "", "s");
   struct run run = {.first_id = 1}, next = {.first_id = 2};
   pid_t pid = pool_worker_pid(f.pool, 0);
   begin_somehow(0, program, &run, 1);
@@ -193,7 +201,8 @@ static void a_full_ring_says_no_and_later_that_there_is_room(void **state) {
   run_until(&f, has_room);
   begin_somehow(0, program, &runs[begun], 1);
   run_until(&f, all_ended);
-  for (unsigned i = 0; i <= begun; i++) expect_done(&runs[i]);
+  for (unsigned i = 0; i <= begun; i++)
+    expect_done(&runs[i]);
   program_unref(program);
 }
 
@@ -234,14 +243,16 @@ static void jobs_of_a_freed_client_hold_nobody_up(void **state) {
   begin_somehow(0, program, &run, 10);
   run_until(&f, all_ended);
   expect_done(&run);
-  for (int i = 0; i < 9; i++) assert_false(runs[i].ended);
+  for (int i = 0; i < 9; i++)
+    assert_false(runs[i].ended);
   program_unref(program);
 }
 
 // ---- deaths ----
 
 static void a_killed_worker_is_replaced_and_blames_nobody(void **state) {
-  // kill -9 before or in the middle of jobs: they end as lost in order, none guilty; begun again, all is done.
+  // kill -9 before or in the middle of jobs: they end as lost in order, none guilty; begun again, all is
+  // done.
   (void)state;
   struct program *program = program_of(ECHO, "", "s0");
   struct pool_numbers before, after;
@@ -250,7 +261,8 @@ static void a_killed_worker_is_replaced_and_blames_nobody(void **state) {
     struct run runs[4] = {0};
     bool before_all = round % 2;
     if (before_all) kill(pool_worker_pid(f.pool, 0), SIGSTOP);
-    for (int i = 0; i < 4; i++) begin_somehow(0, program, &runs[i], LIMIT_JOB_RECORDS);
+    for (int i = 0; i < 4; i++)
+      begin_somehow(0, program, &runs[i], LIMIT_JOB_RECORDS);
     kill(pool_worker_pid(f.pool, 0), SIGKILL);
     run_until(&f, all_ended);
     for (int i = 0; i < 4; i++) {
@@ -272,7 +284,8 @@ static void a_killed_worker_is_replaced_and_blames_nobody(void **state) {
 }
 
 static void a_script_that_crashes_its_worker_is_guilty(void **state) {
-  // Records before the crash have their results, the record in work is named, the jobs behind it are lost without guilt.
+  // Records before the crash have their results, the record in work is named, the jobs behind it are lost
+  // without guilt.
   (void)state;
   struct program *good = program_of(ECHO, "", "s0"), *bad = program_of(CRASH, "", "s0");
   struct run first = {.check = expect_echo}, crash = {0}, behind = {.check = expect_echo};
@@ -316,12 +329,14 @@ static void begin_check(struct pool_check *check, const char *source) {
 }
 
 static void checks_tell_what_a_script_is(void **state) {
-  // Accepted with its facts, refused with file and line, or crashed in words: many at once, each its own answer.
+  // Accepted with its facts, refused with file and line, or crashed in words: many at once, each its own
+  // answer.
   (void)state;
   enum { EACH = 4 };
   struct pool_check good[EACH], wrong[EACH], crash[EACH];
   for (int i = 0; i < EACH; i++) {
-    begin_check(&good[i], "return { api = 1, match = { event_type = { 5, 6 } }, filter = function() return true end }");
+    begin_check(&good[i],
+                "return { api = 1, match = { event_type = { 5, 6 } }, filter = function() return true end }");
     begin_check(&wrong[i], "return {\n  api = 1,\n  map = function( end\n}");
     begin_check(&crash[i], CRASH);
   }

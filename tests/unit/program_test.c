@@ -1,16 +1,18 @@
 // program_test.c - what a program copies, shares and numbers.
-#include "script/program.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "script/program.h"
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
 
+#include <cmocka.h>
+
 static struct program *make(const char *script, const char *name, const char *sink, int64_t scope) {
-  struct program from = {.script = slice_of(script), .script_name = name, .sink = slice_of(sink), .sink_name = "sink"};
+  struct program from = {
+      .script = slice_of(script), .script_name = name, .sink = slice_of(sink), .sink_name = "sink"};
   from.context = slice_of("{\"stream\":1}");
   from.sink_context = slice_of("{\"settings\":2}");
   return program_new(&from, scope);
@@ -34,10 +36,12 @@ static void copies_all_it_is_given(void **state) {
 }
 
 static void ids_tell_what_may_share_a_state(void **state) {
-  // Equal text, name and scope give one script id and one copy of the text; any difference gives another. Sinks have no scope.
+  // Equal text, name and scope give one script id and one copy of the text; any difference gives another.
+  // Sinks have no scope.
   (void)state;
   struct program *a = make("x", "n", "s", 1), *b = make("x", "n", "s", 1), *scope = make("x", "n", "s", 2);
-  struct program *text = make("y", "n", "s", 1), *name = make("x", "m", "s", 1), *as_sink = make("s", "sink", "x", 0);
+  struct program *text = make("y", "n", "s", 1), *name = make("x", "m", "s", 1),
+                 *as_sink = make("s", "sink", "x", 0);
   assert_int_not_equal(a->id, b->id);
   assert_int_equal(a->script_id, b->script_id);
   assert_ptr_equal(a->script.at, b->script.at);
@@ -48,7 +52,8 @@ static void ids_tell_what_may_share_a_state(void **state) {
   assert_int_not_equal(a->script_id, as_sink->sink_id);
   assert_int_not_equal(a->sink_id, as_sink->script_id);
   struct program *all[] = {a, b, scope, text, name, as_sink};
-  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) program_unref(all[i]);
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+    program_unref(all[i]);
 }
 
 static void ids_are_never_given_again(void **state) {

@@ -1,15 +1,16 @@
 // ring_test.c - bytes through a ring, and words in it that lie.
 #include "script/ring.h"
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 enum { SIZE = 2 << 20 };
 
@@ -42,7 +43,8 @@ static unsigned char pattern(uint64_t at) {
 static void put(struct ring *ring, size_t bytes) {
   assert_true(ring_has_room(ring, bytes));
   char *to = ring_back(ring);
-  for (size_t i = 0; i < bytes; i++) to[i] = (char)pattern(ring->own + i);
+  for (size_t i = 0; i < bytes; i++)
+    to[i] = (char)pattern(ring->own + i);
   ring_advance(ring, bytes);
   ring_publish(ring);
 }
@@ -51,7 +53,8 @@ static void take(struct ring *ring, size_t bytes) {
   assert_true(ring_ready(ring) >= bytes);
   const char *from = ring_front(ring);
   size_t wrong = 0;
-  for (size_t i = 0; i < bytes; i++) wrong += (unsigned char)from[i] != pattern(ring->own + i);
+  for (size_t i = 0; i < bytes; i++)
+    wrong += (unsigned char)from[i] != pattern(ring->own + i);
   assert_int_equal(wrong, 0);
   ring_consume(ring, bytes);
 }
@@ -133,7 +136,8 @@ enum { STREAMED = 64 << 20 };
 static void *produce(void *arg) {
   struct ring *ring = arg;
   for (uint64_t length = 1; ring->own < STREAMED; length = (length * 31 + 7) % 50000) {
-    while (!ring_has_room(ring, length + 8)) sched_yield();
+    while (!ring_has_room(ring, length + 8))
+      sched_yield();
     memcpy(ring_back(ring), &length, 8);
     memset(ring_back(ring) + 8, (int)(length & 0xff), length);
     ring_advance(ring, length + 8);

@@ -39,8 +39,7 @@ int mdb_txn_commit(MDB_txn *txn) {
 }
 
 int mdb_env_set_mapsize(MDB_env *env, size_t bytes) {
-  int (*real)(MDB_env *, size_t) =
-      (int (*)(MDB_env *, size_t))dlsym(RTLD_NEXT, "mdb_env_set_mapsize");
+  int (*real)(MDB_env *, size_t) = (int (*)(MDB_env *, size_t))dlsym(RTLD_NEXT, "mdb_env_set_mapsize");
   if (map_bytes) bytes = map_bytes;
   map_bytes = 0;
   return real(env, bytes);
