@@ -1,5 +1,6 @@
 #include "cmd/engine.h"
 #include "api/app.h"
+#include "base/clock.h"
 #include "base/disk.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { CLOSING_MS = 5000, CLOSING_STEP_US = 5000 };
+
 struct engine {
   struct config config;
   struct budget budget;
@@ -20,6 +23,9 @@ struct engine {
   struct http_server *server;
   struct courier **couriers;
   unsigned courier_count; // started ones
+  struct loop_timer closing; // looks whether the last requests are answered
+  uint64_t closing_until_ms;
+  bool closing_done;
 };
 
 // ---- start ----
@@ -140,9 +146,23 @@ void engine_run(struct engine *engine) {
   loop_run(engine->app.loop);
 }
 
+// Requests under way are answered first; one more look after the last, so that the answer itself gets out.
+static void await_requests(struct loop_timer *timer) {
+  struct engine *e = (struct engine *)((char *)timer - offsetof(struct engine, closing));
+  bool busy = http_server_busy(e->server);
+  if ((e->closing_done && !busy) || clock_mono_ms() >= e->closing_until_ms) {
+    loop_stop(e->app.loop);
+    return;
+  }
+  e->closing_done = !busy;
+  loop_timer_start(e->app.loop, timer, CLOSING_STEP_US);
+}
+
 void engine_interrupt(struct engine *engine) {
   http_server_drain(engine->server);
-  loop_stop(engine->app.loop);
+  engine->closing.run = await_requests;
+  engine->closing_until_ms = clock_mono_ms() + CLOSING_MS;
+  await_requests(&engine->closing);
 }
 
 // Against the road: no more requests, then no more deliveries, then what they stood on.
@@ -156,6 +176,7 @@ void engine_stop(struct engine *e, unsigned drain_ms) {
   streams_free(e->app.streams);
   sink_set_free(e->app.sinks);
   json_tape_fini(&e->app.tape);
+  loop_timer_fini(&e->closing);
   loop_free(e->app.loop);
   mem_free(e->couriers);
   mem_free(e);

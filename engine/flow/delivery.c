@@ -29,8 +29,8 @@ struct delivery { // one request
   struct outfit *outfit;
   struct delivery *spare;
   struct buf texts; // URL, method, headers, credentials: copies that live as long as the request
-  struct buf packed; // gzip
-  const char *headers[SINK_HEADER_LINES + 4];
+  struct buf packed; // a body of its own: the sink's, or gzip's
+  const char *headers[SINK_HEADER_LINES + 5]; // the sink's, three of webhooks, one of gzip, NULL
   uint32_t again;
 };
 
@@ -124,18 +124,23 @@ static bool add_webhook(struct delivery *d, const struct sink_request *r, size_t
   return true;
 }
 
+// What the sink made lives until its next hook only, so it is copied; gzip makes a copy anyway.
+static bool own_body(struct delivery *d, const struct sink_request *r) {
+  if (!r->gzip && !r->body.at) return true;
+  d->packed.len = 0;
+  if (!(r->gzip ? gzip_pack(d->send.body, &d->packed) : buf_append(&d->packed, r->body.at, r->body.len))) return false;
+  d->send.body = buf_slice(&d->packed);
+  return true;
+}
+
 static bool fill_request(struct delivery *d, const struct sink_request *r, struct err *err) {
   if (!reserve_texts(d, r)) return err_set(err, "the request's headers are too long");
   size_t count = 0;
   for (; r->headers[count]; count++) d->headers[count] = keep(d, r->headers[count]);
   d->send.body = r->body.at ? r->body : buf_slice(&d->batch->bytes);
   if (r->webhook && !add_webhook(d, r, &count, err)) return false;
-  if (r->gzip) {
-    d->packed.len = 0;
-    if (!gzip_pack(d->send.body, &d->packed)) return err_set(err, "out of memory");
-    d->send.body = buf_slice(&d->packed);
-    d->headers[count++] = "Content-Encoding: gzip";
-  }
+  if (!own_body(d, r)) return err_set(err, "out of memory");
+  if (r->gzip) d->headers[count++] = "Content-Encoding: gzip";
   d->headers[count] = NULL;
   d->send.headers = d->headers;
   d->send.url = keep(d, r->url);

@@ -312,6 +312,10 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
   return NULL;
 }
 
+bool http_server_busy(const struct http_server *server) {
+  return !list_empty(&server->pending);
+}
+
 void http_server_free(struct http_server *server) {
   if (!server) return;
   for (struct list *link; (link = list_pop(&server->pending));) {

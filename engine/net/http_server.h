@@ -29,6 +29,7 @@ void http_server_free(struct http_server *server); // takes NULL; requests not a
 int http_server_port(const struct http_server *server);
 // Stops accepting; requests under way are still answered, with Connection: close.
 void http_server_drain(struct http_server *server);
+bool http_server_busy(const struct http_server *server); // whether a request waits for its answer
 
 // The request, valid until it is answered. Slices are borrowed from it.
 enum http_method http_request_method(const struct http_request *r);

@@ -51,11 +51,15 @@ __attribute__((format(printf, 2, 3))) static bool fail(const struct encoder *e, 
   return path[0] ? err_set(e->err, "field '%s': %s", path, what) : err_set(e->err, "%s", what);
 }
 
+static bool fail_long(const struct encoder *e) {
+  return fail(e, "the result is longer than %d bytes", LIMIT_RESULT_BYTES);
+}
+
 // Whether what was just written fits.
 static bool fits(const struct encoder *e, bool written) {
   if (written && e->out->len <= e->end) return true;
   bool full = written || e->out->max - e->out->len < LIMIT_RESULT_BYTES;
-  return full ? fail(e, "the result is longer than %d bytes", LIMIT_RESULT_BYTES) : fail(e, "out of memory");
+  return full ? fail_long(e) : fail(e, "out of memory");
 }
 
 // ---- texts, numbers, marks, userdata ----
@@ -108,7 +112,8 @@ static bool write_userdata(lua_State *L, struct encoder *e, int index) {
   uint32_t entry;
   if (!text.at && record_proxy_entry(L, index, &entry)) text = json_raw(lua_state_of(L)->tape, entry);
   if (!text.at) return fail(e, "a userdata can't be written as JSON");
-  return fits(e, text.len <= e->end - e->out->len && buf_append(e->out, text.at, text.len));
+  if (text.len > e->end - e->out->len) return fail_long(e);
+  return fits(e, buf_append(e->out, text.at, text.len));
 }
 
 static const void *mark_of(lua_State *L, int index) {

@@ -13,7 +13,10 @@
 // Every chunk has this name, so that a position in front of a message is known for what it is.
 #define CHUNK "script"
 
-enum { GC_PAUSE = 400 }; // percent of what lives: most of what a record makes is dead when it has passed
+enum {
+  GC_PAUSE = 400, // percent of what lives: most of what a record makes is dead when it has passed
+  FIRST_BYTES = 64 << 10, // more than a new state takes
+};
 
 static void *allocate(void *arg, void *at, size_t old, size_t size) {
   struct lua_state *s = arg;
@@ -69,6 +72,13 @@ static int open_state(lua_State *L) {
   return 0;
 }
 
+// lua_newstate does not survive a refusal: the cap comes later, and memory is asked for before.
+static bool has_room(void) {
+  void *room = mem_alloc(FIRST_BYTES);
+  mem_free(room);
+  return room != NULL;
+}
+
 struct lua_state *lua_state_new(const struct script_limits *limits, struct err *err) {
   struct lua_state *s = mem_zero(1, sizeof *s);
   if (!s) {
@@ -76,7 +86,8 @@ struct lua_state *lua_state_new(const struct script_limits *limits, struct err *
     return NULL;
   }
   s->call_ms = limits && limits->call_ms ? limits->call_ms : LIMIT_SCRIPT_MS;
-  s->L = lua_newstate(allocate, s); // not capped yet: it does not survive a refusal
+  if (!has_room()) goto fail;
+  s->L = lua_newstate(allocate, s);
   if (!s->L) goto fail;
   luaJIT_setmode(s->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
   if (lua_cpcall(s->L, open_state, NULL) != 0) goto fail;

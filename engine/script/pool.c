@@ -1,3 +1,5 @@
+// pool.c - the pool and its watch thread, which starts workers, replaces those that end, and kills those that
+// are stuck.
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+// pool_check.c - scripts compiled in throw-away workers, which the watch thread starts and ends.
 #include "base/clock.h"
 #include "script/pool_private.h"
 #include "script/worker_check.h"

@@ -1,3 +1,5 @@
+// pool_client.c - a courier's side of all workers: jobs written into their rings, and the bell that says
+// there are results.
 #include "base/mem.h"
 #include "script/message.h"
 #include "script/pool_link.h"

@@ -1,3 +1,4 @@
+// worker.c - the worker's loop: messages in, results out, and how it sleeps in between.
 #include "script/worker.h"
 #include "base/clock.h"
 #include "script/confine.h"

@@ -309,7 +309,7 @@ static struct call *victim;
 static void cancel_victim(struct call *c) {
   (void)c;
   http_client_cancel(client, &victim->send);
-  awaited--;
+  awaited -= !victim->told;
 }
 
 static void cancelled_requests_are_never_told(void **state) {
@@ -330,10 +330,9 @@ static void cancelled_requests_are_never_told(void **state) {
     victim = &b;
     start(&b, "/echo");
     start(&a, "/echo");
-    awaited -= 1;
-    loop_run(loop);
-    assert_int_equal(a.told + b.told, b.told ? 2 : 1);
-    awaited = 0;
+    finish();
+    assert_int_equal(a.told, 1);
+    assert_true(b.told <= 1);
   }
   start(&after, "/echo");
   finish();

@@ -20,7 +20,7 @@ static void find_file(const char *folder, struct file_visit *visit) {
   assert_non_null(dir);
   for (struct dirent *e; (e = readdir(dir));) {
     char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+    assert_true(snprintf(path, sizeof path, "%s/%s", folder, e->d_name) < (int)sizeof path);
     if (e->d_name[0] == '.') continue;
     if (e->d_type == DT_DIR) {
       find_file(path, visit);
