@@ -8,7 +8,7 @@
 #   flow        the whole program, driven from outside by Node
 #   quickstart  examples/quickstart.sh
 #   bench       the benchmark; by name or with --long only
-# --long adds storms, soaks and figures (SLUICE_TEST_LONG=1).
+# --long adds the whole storm of 200 kills and the benchmark.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source tests/support/packages.sh
@@ -69,9 +69,9 @@ group_asan() {
   build_asan && run_ctest build-asan 'unit under the address sanitizer' '^unit/'
 }
 
-# The tests that start a thread, a loop or a pool, by what their sources call.
+# The tests that start threads, by what their sources use.
 threaded_tests() {
-  grep -lE 'pthread_create|loop_new|pool_new|journal_open|http_server_new' tests/unit/*_test.c |
+  grep -lE 'pthread_create|loop_new|journal_open|journal_fixture|http_fixture|pool_support' tests/unit/*_test.c |
     sed -E 's|.*/(.*)\.c|\1|' | paste -sd '|'
 }
 
@@ -94,7 +94,7 @@ group_flow() {
   any "${files[@]}" || return 0
   build_release || return
   title flow
-  SLUICE=$PWD/build/sluice node --test --test-reporter=spec "${files[@]}" 2>&1 | tee "$log"
+  node --test --test-reporter=spec "${files[@]}" 2>&1 | tee "$log"
   local good bad
   good=$(sed -nE 's/^ℹ pass ([0-9]+)$/\1/p' "$log")
   bad=$(sed -nE 's/^ℹ fail ([0-9]+)$/\1/p' "$log")
@@ -114,9 +114,10 @@ group_bench() {
 }
 
 groups=()
+long=
 while (($#)); do
   case $1 in
-    --long) export SLUICE_TEST_LONG=1 ;;
+    --long) long=1; export SLUICE_KILLS=200 ;;
     -h | --help) usage; exit 0 ;;
     unit | asan | tsan | fuzz | flow | quickstart | bench) groups+=("$1") ;;
     *) echo "tests/run.sh: no group is called '$1'" >&2; usage >&2; exit 2 ;;
@@ -125,7 +126,7 @@ while (($#)); do
 done
 if ((${#groups[@]} == 0)); then
   groups=(unit asan tsan fuzz flow quickstart)
-  [[ -z ${SLUICE_TEST_LONG:-} ]] || groups+=(bench)
+  [[ -z $long ]] || groups+=(bench)
 fi
 
 packages_install "${packages_build[@]}" "${packages_test[@]}" || exit 1

@@ -1,5 +1,11 @@
-// info_api.c - what is there and how it does: sinks, health, readiness.
+// info_api.c - what is there and how it does: the front page, sinks, health, readiness.
 #include "api/app.h"
+
+void root_get(struct route_call *call) {
+  static const char text[] = "Sluice " SLUICE_VERSION "\n\nThe API is under /api/v1, numbers are at /metrics, health at /healthz and /readyz.\n"
+                             "The portal is not part of this version.\n";
+  http_answer(call->request, 200, "text/plain; charset=utf-8", slice_of(text));
+}
 
 void sinks_list(struct route_call *call) {
   json_t *items = json_array();

@@ -199,7 +199,7 @@ static bool replay_block(struct replay *r, const struct segment_walk *walk) {
 static bool replay_segment(struct replay *r, struct segment *segment, struct err *err) {
   struct segment_walk walk = {0};
   off_t from = 0, end;
-  if (!segments_lock(&r->journal->segments, segment, NULL)) return true; // unreadable: its records are lost, and their identities
+  if (!segments_lock(&r->journal->segments, segment, err)) return false;
   size_t at = org_index_find(&segment->index, r->from), count = segment->index.count;
   if (at < count) from = (off_t)segment->index.blocks[at].offset;
   end = count ? (off_t)segment->index.blocks[count - 1].offset : 0;

@@ -30,10 +30,11 @@ static bool fill_with_zeros(struct segment_maker *maker, int fd, off_t size) {
   char *zeros = mem_zero(1, STEP_BYTES);
   if (!zeros) return true; // slower syncs, no more
   bool good = true;
-  for (off_t at = 0; good && at < size && !atomic_load(&maker->urgent); at += STEP_BYTES) {
+  for (off_t at = 0; good && at < size && !atomic_load(&maker->stopping); at += STEP_BYTES) {
     size_t step = size - at < STEP_BYTES ? (size_t)(size - at) : STEP_BYTES;
-    good = disk_write_at(fd, zeros, step, at) && disk_sync(fd);
-    if (!atomic_load(&maker->urgent)) pause_ms(STEP_PAUSE_MS);
+    bool hurry = atomic_load(&maker->urgent);
+    good = disk_write_at(fd, zeros, step, at) && (hurry || disk_sync(fd));
+    if (!hurry) pause_ms(STEP_PAUSE_MS);
   }
   mem_free(zeros);
   return good;
@@ -146,7 +147,7 @@ void segment_maker_stop(struct segment_maker *maker) {
   if (!maker->running) return;
   pthread_mutex_lock(&maker->lock);
   maker->stop = true;
-  atomic_store(&maker->urgent, true);
+  atomic_store(&maker->stopping, true);
   pthread_cond_signal(&maker->wake);
   pthread_mutex_unlock(&maker->lock);
   pthread_join(maker->thread, NULL);

@@ -17,7 +17,8 @@ struct segment_maker {
   pthread_cond_t wake, done;
   enum maker_state state;
   bool wanted, stop, running;
-  atomic_bool urgent; // somebody waits: leave the zeros
+  atomic_bool urgent;   // somebody waits: no pauses
+  atomic_bool stopping; // `stop`, for a look without the lock: leave the zeros
   uint64_t attempts;
   int fd;
   off_t size;

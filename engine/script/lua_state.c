@@ -13,10 +13,7 @@
 // Every chunk has this name, so that a position in front of a message is known for what it is.
 #define CHUNK "script"
 
-enum {
-  GC_PAUSE = 400, // percent of what lives: most of what a record makes is dead when it has passed
-  FIRST_BYTES = 64 << 10, // more than a new state takes
-};
+enum { FIRST_BYTES = 64 << 10 }; // more than a new state takes
 
 static void *allocate(void *arg, void *at, size_t old, size_t size) {
   struct lua_state *s = arg;
@@ -94,7 +91,6 @@ struct lua_state *lua_state_new(const struct script_limits *limits, struct err *
   lua_rawgeti(s->L, LUA_REGISTRYINDEX, SLOT_HANDLER);
   lua_rawgeti(s->L, LUA_REGISTRYINDEX, SLOT_DOOR);
   lua_gc(s->L, LUA_GCCOLLECT, 0);
-  lua_gc(s->L, LUA_GCSETPAUSE, GC_PAUSE);
   s->memory.max_bytes = limits && limits->memory_bytes ? limits->memory_bytes : LIMIT_SCRIPT_BYTES;
   lua_sethook(s->L, tick, LUA_MASKCOUNT, LIMIT_SCRIPT_HOOK_STEPS);
   return s;

@@ -40,17 +40,21 @@ static bool take_digits(lua_State *L, int index, const char *spec, size_t len) {
   return true;
 }
 
-// Makes the argument fit for the conversion, which may become another one. A missing argument is the built-in function's to name.
+// Makes the argument fit for the conversion, which may become another one.
 static char prepare(lua_State *L, int index, char conversion, const char *spec, size_t len) {
   if (!conversion || !strchr("sdiacoxuXeEfFgGqA", conversion))
     luaL_error(L, "string.format has no '%%%c'", conversion >= ' ' ? conversion : '?');
-  if (lua_isnone(L, index)) return conversion;
-  if (conversion == 's' && lua_type(L, index) != LUA_TSTRING) {
+  if (lua_isnone(L, index)) luaL_argerror(L, index, "no value");
+  if (conversion == 'q') return conversion;
+  if (conversion != 's') {
+    bool whole = conversion == 'd' || conversion == 'i';
+    if (whole && take_digits(L, index, spec, len)) return 's';
+    luaL_checknumber(L, index);
+  } else if (lua_type(L, index) != LUA_TSTRING) {
     lua_base_push_text(L, index);
     lua_replace(L, index);
   }
-  bool whole = conversion == 'd' || conversion == 'i';
-  return whole && take_digits(L, index, spec, len) ? 's' : conversion;
+  return conversion;
 }
 
 // Prepares the arguments, from 2, for each conversion of the format; its letters are changed in place.

@@ -117,14 +117,14 @@ static uint32_t element(const struct json_tape *tape, struct proxy *proxy, lua_N
   return entry;
 }
 
+// In an object a number stands for its text: its keys are nothing else.
 static uint32_t look_up(lua_State *L, struct proxy *proxy, int key) {
   const struct json_tape *tape = proxy->state->tape;
-  int type = lua_type(L, key);
-  if (type == LUA_TNUMBER) return element(tape, proxy, lua_tonumber(L, key));
-  if (type != LUA_TSTRING) return JSON_NONE;
   struct slice name;
+  if (json_kind_of(tape, proxy->entry) == TAPE_ARRAY)
+    return lua_type(L, key) == LUA_TNUMBER ? element(tape, proxy, lua_tonumber(L, key)) : JSON_NONE;
   name.at = lua_tolstring(L, key, &name.len);
-  return json_find(tape, proxy->entry, name);
+  return name.at ? json_find(tape, proxy->entry, name) : JSON_NONE;
 }
 
 // Metamethods have the metatable as their first upvalue and are called for proxies only: no script can get hold of them.

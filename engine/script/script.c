@@ -221,7 +221,7 @@ enum { RUN_RESULT = 1, RUN_CONTEXT, RUN_RECORD };
 enum { UP_FILTER = 1, UP_MAP, UP_SCRIPT };
 
 static void put_body(lua_State *L, int index, struct script_result *result, struct lua_encode_left *left) {
-  struct err err = {{0}};
+  struct err err;
   uint32_t entry;
   if (record_proxy_entry(L, index, &entry)) {
     if (!add_record(result, lua_state_of(L)->tape, entry)) luaL_error(L, "the result is too long");
@@ -229,6 +229,7 @@ static void put_body(lua_State *L, int index, struct script_result *result, stru
   }
   struct script_output *output = add_output(result);
   if (!output) luaL_error(L, "out of memory");
+  err.text[0] = 0; // all of it would cost more than the check
   if (!lua_encode_within(L, index, &result->bytes, left, &err)) luaL_error(L, "result of map: %s", err.text);
   output->body_len = (uint32_t)result->bytes.len - output->body_at;
 }

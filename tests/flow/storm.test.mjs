@@ -5,7 +5,7 @@ import { Engine, until } from '../support/engine.mjs';
 import { Receiver } from '../support/receiver.mjs';
 import { event, usage } from '../support/records.mjs';
 
-const KILLS = Number(process.env.SLUICE_KILLS ?? 12);
+const KILLS = Number(process.env.SLUICE_KILLS ?? (process.env.SLUICE_TEST_LONG ? 200 : 12));
 const script = `local M = { api = 1 }
   function M.filter(rec) local s = rec.event_severity; return not s or s.id > 0, "info" end
   function M.map(rec) return { id = rec.id, endpoint = rec.endpoint.id, turn = rec.turn } end

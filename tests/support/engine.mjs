@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 
 const root = new URL('../..', import.meta.url).pathname;
-export const program = process.env.SLUICE_PROGRAM ?? join(root, 'build/sluice');
+export const program = process.env.SLUICE ?? join(root, 'build/sluice');
 const TOKEN = 'operator-of-the-tests';
 
 // Waits until `ask` gives something true; no fixed sleeps.

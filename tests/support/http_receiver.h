@@ -4,6 +4,7 @@
 //   /hang nothing at all       /drop closes              /half closes in the midst of its body
 #pragma once
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -111,6 +112,7 @@ static inline void *receiver_accept(void *arg) {
     int fd = accept(r->listener, NULL, NULL);
     if (fd < 0) break;
     struct receiver_connection *c = malloc(sizeof *c);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     *c = (struct receiver_connection){r, fd};
     r->fds[i] = fd;
     pthread_create(&r->threads[i], NULL, receiver_serve, c);

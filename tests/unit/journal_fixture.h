@@ -1,6 +1,7 @@
 // journal_fixture.h - for the journal's tests: a journal in a folder of its own, records whose bytes follow from their ids, and
 // appends and fetches that wait.
 #pragma once
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "journal/journal.h"
 #include <ftw.h>
@@ -134,6 +136,7 @@ static inline void fixture_reopen(struct fixture *f) {
 
 static inline void fixture_init(struct fixture *f) {
   struct err err = {0};
+  log_set_level(LOG_ERROR);
   *f = (struct fixture){.folder = "/tmp/journal_test_XXXXXX"};
   f->options = (struct journal_options){.retention_ms = (int64_t)30 * 86400000, .zstd_level = -1, .segment_bytes = 1 << 20};
   assert_non_null(mkdtemp(f->folder));

@@ -125,7 +125,7 @@ static void the_white_list_is_all_there_is(void **state) {
       {"return { string.format('%s %s %5.1f|%-3d|%q|%%|%x', {}, tostring, 1.5, 7, 'a', 255) }", "[\"table function   1.5|7  |\\\"a\\\"|%|ff\"]"},
       {"return { string.format('%') }", "failed: 1: string.format: a '%' without its conversion"},
       {"return { string.format('%\\0') }", "failed: 1: string.format has no '%?'"},
-      {"return { string.format('%d') }", "failed: 1: bad argument #2 to '?' (number expected, got no value)"},
+      {"return { string.format('%d') }", "failed: 1: bad argument #2 to 'format' (no value)"},
       {"x = 1", "failed: 1: global 'x' can't be assigned: use local"},
       {"tostring = 1", "failed: 1: global 'tostring' can't be assigned: use local"},
       {"function helper() end", "failed: 1: global 'helper' can't be assigned: use local"},
