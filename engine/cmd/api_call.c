@@ -60,7 +60,8 @@ struct api_call *api_call_open(const char *url, const char *token, struct err *e
   buf_init(&api->body, ANSWER_BYTES);
   const char *base = url_choose(url);
   size_t len = strlen(base);
-  while (len > 0 && base[len - 1] == '/') len--;
+  while (len > 0 && base[len - 1] == '/')
+    len--;
   api->base = mem_must(mem_copy(base, len));
   char *chosen = token_choose(token);
   if (chosen) api->authorization = authorization_line(chosen);
@@ -95,7 +96,8 @@ static struct curl_slist *headers_new(const struct api_call *api, const char *co
   struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
   if (api->authorization) headers = curl_slist_append(headers, api->authorization);
   // Without a value the line is left out, instead of what libcurl would put there.
-  snprintf(type, sizeof type, content_type ? "Content-Type: %s" : "Content-Type:%s", content_type ? content_type : "");
+  snprintf(type, sizeof type, content_type ? "Content-Type: %s" : "Content-Type:%s",
+           content_type ? content_type : "");
   return curl_slist_append(headers, type);
 }
 

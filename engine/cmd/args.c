@@ -13,7 +13,8 @@ bool args_number(const char *option, const char *text, int64_t min, int64_t max,
     *out = value;
     return true;
   }
-  fprintf(stderr, "%s must be a whole number from %" PRId64 " to %" PRId64 ", not '%s'\n", option, min, max, text);
+  fprintf(stderr, "%s must be a whole number from %" PRId64 " to %" PRId64 ", not '%s'\n", option, min, max,
+          text);
   return false;
 }
 

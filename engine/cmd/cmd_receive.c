@@ -1,4 +1,5 @@
-// cmd_receive.c - `sluice receive`: a receiver for development: prints each record that arrives, checks signatures, fails on demand.
+// cmd_receive.c - `sluice receive`: a receiver for development: prints each record that arrives, checks
+// signatures, fails on demand.
 #include "base/limits.h"
 #include "base/rand.h"
 #include "cmd/args.h"
@@ -18,7 +19,8 @@
 #include <sys/queue.h>
 
 static const char usage[] =
-    "usage: sluice receive [--port P] [--host H] [--fail PERCENT] [--secret S] [--count N] [--quiet] [--slow BYTES_PER_SECOND]\n"
+    "usage: sluice receive [--port P] [--host H] [--fail PERCENT] [--secret S] [--count N] [--quiet] [--slow "
+    "BYTES_PER_SECOND]\n"
     "Answers every POST and prints each record it holds as one line of JSON.\n"
     "  --port P       0 takes any free one (default 9000)\n"
     "  --host H       address to listen on (default 127.0.0.1)\n"
@@ -66,7 +68,8 @@ static bool signature_right(const struct receiver *r, struct evhttp_request *req
   const char *signature = header(request, "webhook-signature");
   const char *id = header(request, "webhook-id");
   const char *timestamp = header(request, "webhook-timestamp");
-  return signature && id && timestamp && webhook_verify(r->secret, signature, id, strtoll(timestamp, NULL, 10), body);
+  return signature && id && timestamp &&
+         webhook_verify(r->secret, signature, id, strtoll(timestamp, NULL, 10), body);
 }
 
 // The records of a good body, each on a line of stdout.
@@ -94,7 +97,8 @@ static void take(struct evhttp_request *request, void *arg) {
     answer(r, request, 400, "Bad Request");
   } else if (r->secret && !signature_right(r, request, records_text_plain(&r->text))) {
     const char *id = header(request, "webhook-id");
-    fprintf(stderr, "%s: webhook-signature is missing or wrong (webhook-id %s)\n", evhttp_request_get_uri(request), id ? id : "none");
+    fprintf(stderr, "%s: webhook-signature is missing or wrong (webhook-id %s)\n",
+            evhttp_request_get_uri(request), id ? id : "none");
     r->refused++;
     answer(r, request, 401, "Unauthorized");
   } else {
@@ -117,8 +121,10 @@ static bool listen_on(struct receiver *r, struct err *err) {
   if (getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len) != 0)
     return err_set_errno(err, "cannot read the port");
   bool six = address.ss_family == AF_INET6;
-  in_port_t port = six ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port;
-  fprintf(stderr, six ? "listening on http://[%s]:%u\n" : "listening on http://%s:%u\n", r->host, ntohs(port));
+  in_port_t port =
+      six ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port;
+  fprintf(stderr, six ? "listening on http://[%s]:%u\n" : "listening on http://%s:%u\n", r->host,
+          ntohs(port));
   return true;
 }
 
@@ -151,7 +157,9 @@ static int run(struct receiver *r) {
     event_base_dispatch(r->base);
     event_free(term);
     event_free(interrupt);
-    fprintf(stderr, "received %" PRId64 " records in %" PRId64 " requests (%" PRId64 " failed on purpose, %" PRId64 " refused)\n",
+    fprintf(stderr,
+            "received %" PRId64 " records in %" PRId64 " requests (%" PRId64 " failed on purpose, %" PRId64
+            " refused)\n",
             r->records, r->requests, r->failed, r->refused);
   } else {
     fprintf(stderr, "receive: %s\n", err.text);
@@ -163,10 +171,14 @@ static int run(struct receiver *r) {
   return ok ? 0 : 1;
 }
 
-static const struct option options[] = {{"port", required_argument, NULL, 'p'},   {"host", required_argument, NULL, 'H'},
-                                        {"fail", required_argument, NULL, 'f'},   {"secret", required_argument, NULL, 's'},
-                                        {"count", required_argument, NULL, 'c'},  {"quiet", no_argument, NULL, 'q'},
-                                        {"slow", required_argument, NULL, 'S'},   {"help", no_argument, NULL, 'h'},
+static const struct option options[] = {{"port", required_argument, NULL, 'p'},
+                                        {"host", required_argument, NULL, 'H'},
+                                        {"fail", required_argument, NULL, 'f'},
+                                        {"secret", required_argument, NULL, 's'},
+                                        {"count", required_argument, NULL, 'c'},
+                                        {"quiet", no_argument, NULL, 'q'},
+                                        {"slow", required_argument, NULL, 'S'},
+                                        {"help", no_argument, NULL, 'h'},
                                         {0}};
 
 int cmd_receive(int argc, char **argv) {
@@ -176,15 +188,32 @@ int cmd_receive(int argc, char **argv) {
   optind = 1;
   while (ok && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
     switch (c) {
-    case 'p': ok = args_number("--port", optarg, 0, 65535, &r.port); break;
-    case 'f': ok = args_number("--fail", optarg, 0, 100, &r.fail_percent); break;
-    case 'c': ok = args_number("--count", optarg, 1, INT64_MAX, &r.count); break;
-    case 'S': ok = args_number("--slow", optarg, 1, 1 << 30, &r.slow_bytes); break;
-    case 'H': r.host = optarg; break;
-    case 's': r.secret = optarg; break;
-    case 'q': r.quiet = true; break;
-    case 'h': fputs(usage, stdout); return 0;
-    default: return args_wrong("receive");
+    case 'p':
+      ok = args_number("--port", optarg, 0, 65535, &r.port);
+      break;
+    case 'f':
+      ok = args_number("--fail", optarg, 0, 100, &r.fail_percent);
+      break;
+    case 'c':
+      ok = args_number("--count", optarg, 1, INT64_MAX, &r.count);
+      break;
+    case 'S':
+      ok = args_number("--slow", optarg, 1, 1 << 30, &r.slow_bytes);
+      break;
+    case 'H':
+      r.host = optarg;
+      break;
+    case 's':
+      r.secret = optarg;
+      break;
+    case 'q':
+      r.quiet = true;
+      break;
+    case 'h':
+      fputs(usage, stdout);
+      return 0;
+    default:
+      return args_wrong("receive");
     }
   }
   if (!ok) return args_wrong("receive");

@@ -1,4 +1,5 @@
-// cmd_send.c - `sluice send`: posts the records of a file to an engine, batch by batch, and counts what became of them.
+// cmd_send.c - `sluice send`: posts the records of a file to an engine, batch by batch, and counts what
+// became of them.
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -15,15 +16,15 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char usage[] =
-    "usage: sluice send FILE|- [--url URL] [--batch N]\n"
-    "Posts records (NDJSON, one a line) to an engine and prints how many it took.\n"
-    "  --url URL   the engine (default: SLUICE_URL, else http://127.0.0.1:8080)\n"
-    "  --batch N   records a request, 1 to 10000 (default 500)\n"
-    "The token comes from SLUICE_TOKEN, else from data/operator.token.\n";
+static const char usage[] = "usage: sluice send FILE|- [--url URL] [--batch N]\n"
+                            "Posts records (NDJSON, one a line) to an engine and prints how many it took.\n"
+                            "  --url URL   the engine (default: SLUICE_URL, else http://127.0.0.1:8080)\n"
+                            "  --batch N   records a request, 1 to 10000 (default 500)\n"
+                            "The token comes from SLUICE_TOKEN, else from data/operator.token.\n";
 
 enum {
-  BATCH_BYTES = LIMIT_BODY_BYTES / 2, // a request goes out before the next line could pass the engine's body limit
+  BATCH_BYTES =
+      LIMIT_BODY_BYTES / 2, // a request goes out before the next line could pass the engine's body limit
   BATCH_MAX = 10000,
   PATIENCE_MS = 300000, // an engine that takes nothing for so long is given up
   BAR_MS = 100,
@@ -32,14 +33,14 @@ enum {
 
 struct sending {
   struct api_call *api;
-  struct buf body;     // the batch: lines as they stand in the file
-  long *line_numbers;  // of each record in the batch
-  long count, max;     // records in the batch; most of them
-  long line;           // last line read
-  int64_t file_bytes;  // 0: unknown, no bar
-  int64_t bytes;       // read so far
+  struct buf body;    // the batch: lines as they stand in the file
+  long *line_numbers; // of each record in the batch
+  long count, max;    // records in the batch; most of them
+  long line;          // last line read
+  int64_t file_bytes; // 0: unknown, no bar
+  int64_t bytes;      // read so far
   int64_t sent, accepted, duplicates, rejected;
-  bool bar;            // whether stderr is a terminal
+  bool bar; // whether stderr is a terminal
   uint64_t bar_at_ms;
 };
 
@@ -57,8 +58,8 @@ static void bar_draw(struct sending *s) {
   }
   int64_t done = s->bytes < s->file_bytes ? s->bytes : s->file_bytes;
   int filled = (int)(done * BAR_CELLS / s->file_bytes);
-  fprintf(stderr, "\r[%.*s%*s] %3d %%  %" PRId64 " sent", filled, "##############################", BAR_CELLS - filled, "",
-          (int)(done * 100 / s->file_bytes), s->sent);
+  fprintf(stderr, "\r[%.*s%*s] %3d %%  %" PRId64 " sent", filled, "##############################",
+          BAR_CELLS - filled, "", (int)(done * 100 / s->file_bytes), s->sent);
 }
 
 static void print_rejections(const struct sending *s, const json_t *rejected) {
@@ -103,7 +104,8 @@ static bool batch_post(struct sending *s, struct err *err) {
   uint64_t give_up_ms = clock_mono_ms() + PATIENCE_MS;
   for (;;) {
     struct api_answer answer;
-    if (!api_call_send(s->api, "POST", "/api/v1/records", "application/x-ndjson", buf_slice(&s->body), &answer, err))
+    if (!api_call_send(s->api, "POST", "/api/v1/records", "application/x-ndjson", buf_slice(&s->body),
+                       &answer, err))
       return false;
     if (answer.status == 200) {
       if (!take_answer(s, &answer, err)) return false;
@@ -171,8 +173,8 @@ static int send_file(const char *name, const char *url, long batch) {
   bool ok = file && send_lines(&s, file, &err);
   bar_clear(&s);
   if (!ok) fprintf(stderr, "send %s: %s\n", name, err.text);
-  printf("sent %" PRId64 " accepted %" PRId64 " duplicates %" PRId64 " rejected %" PRId64 "\n", s.sent, s.accepted,
-         s.duplicates, s.rejected);
+  printf("sent %" PRId64 " accepted %" PRId64 " duplicates %" PRId64 " rejected %" PRId64 "\n", s.sent,
+         s.accepted, s.duplicates, s.rejected);
   if (file && file != stdin) fclose(file);
   api_call_close(s.api);
   mem_free(s.line_numbers);
@@ -181,20 +183,27 @@ static int send_file(const char *name, const char *url, long batch) {
 }
 
 int cmd_send(int argc, char **argv) {
-  static const struct option options[] = {
-      {"url", required_argument, NULL, 'u'}, {"batch", required_argument, NULL, 'b'}, {"help", no_argument, NULL, 'h'}, {0}};
+  static const struct option options[] = {{"url", required_argument, NULL, 'u'},
+                                          {"batch", required_argument, NULL, 'b'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
   const char *url = NULL;
   int64_t batch = 500;
   int c;
   optind = 1;
   while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
     switch (c) {
-    case 'u': url = optarg; break;
+    case 'u':
+      url = optarg;
+      break;
     case 'b':
       if (!args_number("--batch", optarg, 1, BATCH_MAX, &batch)) return 2;
       break;
-    case 'h': fputs(usage, stdout); return 0;
-    default: return args_wrong("send");
+    case 'h':
+      fputs(usage, stdout);
+      return 0;
+    default:
+      return args_wrong("send");
     }
   }
   if (optind + 1 != argc) {

@@ -28,10 +28,12 @@ struct asked {
 };
 
 // One call that must be answered 2xx; the answer's JSON (new), or NULL with err.
-static json_t *call(struct asked *a, const char *method, const char *path, const json_t *body, struct err *err) {
+static json_t *call(struct asked *a, const char *method, const char *path, const json_t *body,
+                    struct err *err) {
   struct api_answer answer;
   char *text = body ? mem_must(json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15))) : NULL;
-  bool ok = api_call_send(a->api, method, path, body ? "application/json" : NULL, slice_of(text), &answer, err);
+  bool ok =
+      api_call_send(a->api, method, path, body ? "application/json" : NULL, slice_of(text), &answer, err);
   mem_free(text);
   if (!ok) return NULL;
   if (answer.status < 200 || answer.status > 299) {
@@ -45,7 +47,8 @@ static json_t *call(struct asked *a, const char *method, const char *path, const
 }
 
 static bool path_of(char path[PATH_BYTES], const char *id, const char *verb, struct err *err) {
-  bool plain = *id && strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(id);
+  bool plain =
+      *id && strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(id);
   int len = snprintf(path, PATH_BYTES, "/api/v1/streams/%s%s", id, verb);
   return (plain && len < PATH_BYTES) || err_set(err, "'%s' is no stream id", id);
 }
@@ -98,7 +101,8 @@ static void list_row(struct table *table, const json_t *stream) {
 }
 
 static void print_list(const json_t *items) {
-  static const char *const heads[] = {"ID", "NAME", "ORGANISATION", "TYPE", "SINK", "STATE", "DELIVERED", "LAG", "LAST ERROR"};
+  static const char *const heads[] = {"ID",    "NAME",      "ORGANISATION", "TYPE",      "SINK",
+                                      "STATE", "DELIVERED", "LAG",          "LAST ERROR"};
   struct table *table = table_new(heads, sizeof heads / sizeof *heads);
   size_t i;
   json_t *stream;
@@ -225,9 +229,8 @@ static const struct verb {
   int args;
   bool (*run)(struct asked *a, struct err *err);
 } verbs[] = {
-    {"list", 0, do_list},         {"show", 1, do_show},
-    {"create", 1, do_create},     {"update", 2, do_update},
-    {"activate", 1, do_activate}, {"deactivate", 1, do_deactivate},
+    {"list", 0, do_list},     {"show", 1, do_show},         {"create", 1, do_create},
+    {"update", 2, do_update}, {"activate", 1, do_activate}, {"deactivate", 1, do_deactivate},
     {"delete", 1, do_delete},
 };
 
@@ -235,7 +238,8 @@ static const struct verb *verb_find(const char *name, int args) {
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
     if (strcmp(verbs[i].name, name) != 0) continue;
     if (verbs[i].args == args) return &verbs[i];
-    fprintf(stderr, "streams %s takes %d argument%s, not %d\n", name, verbs[i].args, verbs[i].args == 1 ? "" : "s", args);
+    fprintf(stderr, "streams %s takes %d argument%s, not %d\n", name, verbs[i].args,
+            verbs[i].args == 1 ? "" : "s", args);
     return NULL;
   }
   fprintf(stderr, "streams has no '%s'\n", name);
@@ -252,18 +256,27 @@ static int run(const struct verb *verb, struct asked *a, const char *url) {
 }
 
 int cmd_streams(int argc, char **argv) {
-  static const struct option options[] = {
-      {"json", no_argument, NULL, 'j'}, {"url", required_argument, NULL, 'u'}, {"help", no_argument, NULL, 'h'}, {0}};
+  static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                          {"url", required_argument, NULL, 'u'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
   struct asked asked = {0};
   const char *url = NULL;
   int c;
   optind = 1;
   while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
     switch (c) {
-    case 'j': asked.json = true; break;
-    case 'u': url = optarg; break;
-    case 'h': fputs(usage, stdout); return 0;
-    default: return args_wrong("streams");
+    case 'j':
+      asked.json = true;
+      break;
+    case 'u':
+      url = optarg;
+      break;
+    case 'h':
+      fputs(usage, stdout);
+      return 0;
+    default:
+      return args_wrong("streams");
     }
   }
   if (optind == argc) {

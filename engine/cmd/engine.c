@@ -87,6 +87,12 @@ static bool start_workers(struct engine *e, struct err *err) {
   return e->app.pool != NULL;
 }
 
+// On a thread of the journal's.
+static void expiring(uint64_t first_kept, void *arg) {
+  struct engine *e = arg;
+  for (unsigned i = 0; i < e->courier_count; i++) courier_expire(e->couriers[i], first_kept);
+}
+
 static bool start_couriers(struct engine *e, struct err *err) {
   e->couriers = mem_zero(e->config.couriers, sizeof(struct courier *));
   if (!e->couriers) return err_set(err, "out of memory");
@@ -98,6 +104,7 @@ static bool start_couriers(struct engine *e, struct err *err) {
     e->courier_count++;
     if (!courier_start(e->couriers[i], err)) return false;
   }
+  journal_set_expiring(e->app.journal, expiring, e);
   return true;
 }
 

@@ -1,4 +1,5 @@
-// records_text.c - the records of a body that arrived: gzip unpacked, arrays and NDJSON taken apart, each as one line.
+// records_text.c - the records of a body that arrived: gzip unpacked, arrays and NDJSON taken apart, each as
+// one line.
 #include "cmd/records_text.h"
 #include "base/json_write.h"
 #include <strings.h>
@@ -46,7 +47,8 @@ static bool unpack(struct records_text *t, struct slice body, struct err *err) {
   return ok;
 }
 
-bool records_text_set(struct records_text *t, struct slice body, const char *content_encoding, struct err *err) {
+bool records_text_set(struct records_text *t, struct slice body, const char *content_encoding,
+                      struct err *err) {
   t->at = 0;
   t->element = t->end = 0;
   t->body = body;
@@ -83,7 +85,8 @@ static struct slice rest_as_string(struct records_text *t) {
 }
 
 static void skip_space(struct records_text *t) {
-  while (t->at < t->body.len && memchr(" \t\r\n", t->body.at[t->at], 4)) t->at++;
+  while (t->at < t->body.len && memchr(" \t\r\n", t->body.at[t->at], 4))
+    t->at++;
 }
 
 bool records_text_next(struct records_text *t, struct slice *line) {
@@ -92,7 +95,8 @@ bool records_text_next(struct records_text *t, struct slice *line) {
     if (t->at == t->body.len) return false;
     struct json_fault fault;
     size_t used;
-    if (!json_tape_parse_first(&t->tape, slice_make(t->body.at + t->at, t->body.len - t->at), &used, &fault)) {
+    if (!json_tape_parse_first(&t->tape, slice_make(t->body.at + t->at, t->body.len - t->at), &used,
+                               &fault)) {
       *line = rest_as_string(t);
       return true;
     }

@@ -16,7 +16,8 @@ struct table {
 // Characters, not bytes: continuation bytes of UTF-8 take no room.
 static size_t width_of(const char *text) {
   size_t width = 0;
-  for (; *text; text++) width += (*text & 0xc0) != 0x80;
+  for (; *text; text++)
+    width += (*text & 0xc0) != 0x80;
   return width;
 }
 
@@ -38,7 +39,8 @@ struct table *table_new(const char *const *heads, size_t columns) {
 
 void table_free(struct table *t) {
   if (!t) return;
-  for (size_t i = 0; i < t->count; i++) mem_free(t->cells[i]);
+  for (size_t i = 0; i < t->count; i++)
+    mem_free(t->cells[i]);
   mem_free(t->cells);
   mem_free(t->widths);
   mem_free(t);
@@ -49,7 +51,8 @@ void table_row(struct table *t, const char *const *cells) {
     t->cap = t->cap ? 2 * t->cap : 64 * t->columns;
     t->cells = mem_must(mem_grow(t->cells, t->cap * sizeof *t->cells));
   }
-  for (size_t i = 0; i < t->columns; i++) t->cells[t->count++] = mem_must(mem_copy(cells[i], strlen(cells[i])));
+  for (size_t i = 0; i < t->columns; i++)
+    t->cells[t->count++] = mem_must(mem_copy(cells[i], strlen(cells[i])));
   widen(t, cells);
 }
 
@@ -67,5 +70,6 @@ void table_print(const struct table *t, FILE *out) {
   if (terminal) fputs("\033[1m", out);
   print_row(t, t->heads, out);
   if (terminal) fputs("\033[0m", out);
-  for (size_t at = 0; at < t->count; at += t->columns) print_row(t, (const char *const *)t->cells + at, out);
+  for (size_t at = 0; at < t->count; at += t->columns)
+    print_row(t, (const char *const *)t->cells + at, out);
 }

@@ -26,6 +26,10 @@ bool courier_start(struct courier *courier, struct err *err); // its thread
 void courier_stop(struct courier *courier, uint32_t drain_ms);
 void courier_free(struct courier *courier); // after courier_stop, or without start; takes NULL
 
+// All records below `first_kept` are about to be removed: streams that have not read them count them as expired and go on behind
+// them. Waits until that is done (at most a few seconds: a courier that has stopped counts nothing). Not from the courier's thread.
+void courier_expire(struct courier *courier, uint64_t first_kept);
+
 enum courier_order { COURIER_ADD, COURIER_CHANGE, COURIER_REMOVE };
 
 // One order about one stream, from any thread. Kept by the caller until `done` runs on `reply`. ADD and CHANGE take references of

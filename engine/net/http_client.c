@@ -16,10 +16,11 @@
 #include <strings.h>
 
 enum {
-  TIMEOUT_MS = 30000,         // of a request that sets none
-  CONNECT_TIMEOUT_MS = 10000, // or the request's, if that is shorter
-  OWN_HEADERS = 2,
-  BODY_KEPT_BYTES = 8192 // room for an answer that a pooled transfer keeps
+  TIMEOUT_MS = 30000, // of a request that sets none
+  OWN_HEADERS = 3,
+  EXPECT_BYTES = 1 << 16, // curl asks "Expect: 100-continue" only for bodies of a megabyte
+  READ_BYTES = 4096,      // at a time; curl allocates them anew for each request
+  BODY_KEPT_BYTES = 8192  // room for an answer that a pooled transfer keeps
 };
 
 // A pooled easy handle and the one request it carries.
@@ -122,7 +123,7 @@ static void set_constants(struct transfer *t) {
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, "Sluice/" SLUICE_VERSION);
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)READ_BYTES);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
@@ -213,28 +214,34 @@ static bool set_url(struct transfer *t, const char *url, struct err *err) {
   return true;
 }
 
-static bool set_headers(struct transfer *t, const char *const *lines, struct err *err) {
+static bool make_room(struct transfer *t, size_t headers) {
+  if (headers <= t->headers_cap) return true;
+  struct curl_slist *nodes = mem_grow(t->headers, headers * sizeof *nodes);
+  if (!nodes) return false;
+  t->headers = nodes;
+  t->headers_cap = headers;
+  return true;
+}
+
+static struct curl_slist *add_header(struct curl_slist *node, const char *line) {
+  *node = (struct curl_slist){.data = (char *)(uintptr_t)line, .next = node + 1}; // curl only reads it
+  return node + 1;
+}
+
+static bool set_headers(struct transfer *t, const struct http_send *send, struct err *err) {
   size_t count = 0;
   bool has_type = false;
-  for (; lines && lines[count]; count++) {
-    if (strpbrk(lines[count], "\r\n")) return err_set(err, "a header has a line break in it");
-    has_type |= !strncasecmp(lines[count], "content-type:", 13);
+  for (; send->headers && send->headers[count]; count++) {
+    if (strpbrk(send->headers[count], "\r\n")) return err_set(err, "a header has a line break in it");
+    has_type |= !strncasecmp(send->headers[count], "content-type:", 13);
   }
-  if (count + OWN_HEADERS > t->headers_cap) {
-    struct curl_slist *nodes = mem_grow(t->headers, (count + OWN_HEADERS) * sizeof *nodes);
-    if (!nodes) return err_set(err, "out of memory");
-    t->headers = nodes;
-    t->headers_cap = count + OWN_HEADERS;
-  }
-  static char no_expect[] = "Expect:", no_type[] = "Content-Type:"; // not the ones that curl adds of its own accord
-  struct curl_slist *node = t->headers;
-  *node = (struct curl_slist){.data = no_expect, .next = node + 1};
-  node++;
-  if (!has_type) {
-    *node = (struct curl_slist){.data = no_type, .next = node + 1};
-    node++;
-  }
-  for (size_t i = 0; i < count; i++, node++) *node = (struct curl_slist){.data = (char *)(uintptr_t)lines[i], .next = node + 1};
+  if (!make_room(t, count + OWN_HEADERS)) return err_set(err, "out of memory");
+  // As a line, for curl writes what comes by CURLOPT_USERAGENT twice, and slowly.
+  struct curl_slist *node = add_header(t->headers, "User-Agent: Sluice/" SLUICE_VERSION);
+  // An empty one keeps curl from adding its own.
+  if (send->body.len >= EXPECT_BYTES) node = add_header(node, "Expect:");
+  if (!has_type) node = add_header(node, "Content-Type:");
+  for (size_t i = 0; i < count; i++) node = add_header(node, send->headers[i]);
   node[-1].next = NULL;
   return !curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers) || err_set(err, "out of memory");
 }
@@ -271,9 +278,8 @@ static bool set_particulars(struct transfer *t, const struct http_send *send) {
 
 static bool fill(struct transfer *t, const struct http_send *send, struct err *err) {
   long timeout_ms = send->timeout_ms ? (long)send->timeout_ms : TIMEOUT_MS;
-  if (!set_url(t, send->url, err) || !set_headers(t, send->headers, err)) return false;
+  if (!set_url(t, send->url, err) || !set_headers(t, send, err)) return false;
   curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, timeout_ms);
-  curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms < CONNECT_TIMEOUT_MS ? timeout_ms : CONNECT_TIMEOUT_MS);
   return (set_method(t, send) && set_particulars(t, send)) || err_set(err, "out of memory");
 }
 

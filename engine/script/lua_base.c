@@ -10,9 +10,12 @@
 const char *lua_base_type(lua_State *L, int index) {
   if (lua_value_is_null(L, index)) return "null";
   switch (lua_value_tag(L, index)) {
-  case LUA_VALUE_PROXY: return "table";
-  case LUA_VALUE_EXACT: return "number";
-  case LUA_VALUE_NONE: break;
+  case LUA_VALUE_PROXY:
+    return "table";
+  case LUA_VALUE_EXACT:
+    return "number";
+  case LUA_VALUE_NONE:
+    break;
   }
   return luaL_typename(L, index);
 }
@@ -54,9 +57,15 @@ void lua_base_push_text(lua_State *L, int index) {
     return;
   }
   switch (lua_type(L, index)) {
-  case LUA_TSTRING: lua_pushvalue(L, index); return;
-  case LUA_TNUMBER: push_number_text(L, index); return;
-  case LUA_TBOOLEAN: lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false"); return;
+  case LUA_TSTRING:
+    lua_pushvalue(L, index);
+    return;
+  case LUA_TNUMBER:
+    push_number_text(L, index);
+    return;
+  case LUA_TBOOLEAN:
+    lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false");
+    return;
   case LUA_TTABLE:
     if (push_by_metamethod(L, index)) return;
     break;

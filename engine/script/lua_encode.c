@@ -13,7 +13,7 @@
 
 struct encoder {
   struct buf *out;
-  size_t end; // out may grow to it
+  size_t end;     // out may grow to it
   uint32_t nodes; // values that may follow
   struct err *err;
   const void *array_mark, *object_mark;
@@ -34,8 +34,10 @@ static void add_path(const struct encoder *e, char *out, size_t room) {
   for (uint32_t i = 1; i <= e->depth && len + 1 < room; i++) {
     const struct step *step = &e->path[i];
     int key_len = step->key.len < 64 ? (int)step->key.len : 64;
-    if (!step->key.at) snprintf(out + len, room - len, "[%zu]", step->number);
-    else snprintf(out + len, room - len, "%s%.*s", len ? "." : "", key_len, step->key.at);
+    if (!step->key.at)
+      snprintf(out + len, room - len, "[%zu]", step->number);
+    else
+      snprintf(out + len, room - len, "%s%.*s", len ? "." : "", key_len, step->key.at);
     len += strlen(out + len);
   }
 }
@@ -64,8 +66,9 @@ static bool fits(const struct encoder *e, bool written) {
 
 // ---- texts, numbers, marks, userdata ----
 
-// A bit in each byte of the word that can't stand in a JSON string as it is, or might not: ASCII without '"', '\\' and controls can.
-// A subtraction may borrow from the byte above one that is special already; it never hides one.
+// A bit in each byte of the word that can't stand in a JSON string as it is, or might not: ASCII without '"',
+// '\\' and controls can. A subtraction may borrow from the byte above one that is special already; it never
+// hides one.
 static uint64_t special(uint64_t word) {
   const uint64_t ones = 0x0101010101010101, high = ones * 0x80;
   uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
@@ -74,8 +77,11 @@ static uint64_t special(uint64_t word) {
 
 static uint64_t load(const char *at, size_t len) {
   uint64_t word = 0x2020202020202020;
-  if (len == sizeof word) memcpy(&word, at, sizeof word);
-  else for (size_t i = 0; i < len; i++) word = word << 8 | (unsigned char)at[i];
+  if (len == sizeof word)
+    memcpy(&word, at, sizeof word);
+  else
+    for (size_t i = 0; i < len; i++)
+      word = word << 8 | (unsigned char)at[i];
   return word;
 }
 
@@ -83,7 +89,8 @@ static bool is_plain(struct slice text) {
   enum { STEP = sizeof(uint64_t) };
   if (text.len < STEP) return !special(load(text.at, text.len));
   uint64_t found = special(load(text.at + text.len - STEP, STEP));
-  for (size_t i = 0; i + STEP < text.len; i += STEP) found |= special(load(text.at + i, STEP));
+  for (size_t i = 0; i + STEP < text.len; i += STEP)
+    found |= special(load(text.at + i, STEP));
   return !found;
 }
 
@@ -129,10 +136,18 @@ static const void *mark_of(lua_State *L, int index) {
 static bool read_value(lua_State *L, int index, struct field *out) {
   out->type = lua_type(L, index);
   switch (out->type) {
-  case LUA_TSTRING: out->text.at = lua_tolstring(L, index, &out->text.len); break;
-  case LUA_TNUMBER: out->number = lua_tonumber(L, index); break;
-  case LUA_TBOOLEAN: out->truth = lua_toboolean(L, index); break;
-  default: out->index = index; return false;
+  case LUA_TSTRING:
+    out->text.at = lua_tolstring(L, index, &out->text.len);
+    break;
+  case LUA_TNUMBER:
+    out->number = lua_tonumber(L, index);
+    break;
+  case LUA_TBOOLEAN:
+    out->truth = lua_toboolean(L, index);
+    break;
+  default:
+    out->index = index;
+    return false;
   }
   return true;
 }
@@ -156,13 +171,15 @@ static bool list_length(lua_State *L, const struct encoder *e, int index, size_t
   lua_Number most = 0;
   size_t count = 0;
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TNUMBER) return fail(e, "a list with a key that is a %s", lua_base_type(L, -2));
+    if (lua_type(L, -2) != LUA_TNUMBER)
+      return fail(e, "a list with a key that is a %s", lua_base_type(L, -2));
     lua_Number key = lua_tonumber(L, -2);
     if (!(key >= 1) || key != trunc(key)) return fail(e, "keys must be texts, or 1 to n without holes");
     if (key > most) most = key;
     if (++count > LIMIT_RESULT_NODES) return fail(e, "more than %d values", LIMIT_RESULT_NODES);
   }
-  if (most != (lua_Number)count) return fail(e, "numbers as keys must be 1 to n without holes (null fills one)");
+  if (most != (lua_Number)count)
+    return fail(e, "numbers as keys must be 1 to n without holes (null fills one)");
   *len = count;
   return true;
 }
@@ -183,23 +200,28 @@ static bool write_list(lua_State *L, struct encoder *e, int index) {
   return fits(e, buf_append_byte(e->out, ']'));
 }
 
-// Takes the members of the table, from the key and value on top of the stack on. Tables and userdata stay on the stack.
+// Takes the members of the table, from the key and value on top of the stack on. Tables and userdata stay on
+// the stack.
 static bool collect(lua_State *L, struct encoder *e, int index) {
   do {
-    if (lua_type(L, -2) != LUA_TSTRING) return fail(e, "keys must be texts, not a %s beside them", lua_base_type(L, -2));
+    if (lua_type(L, -2) != LUA_TSTRING)
+      return fail(e, "keys must be texts, not a %s beside them", lua_base_type(L, -2));
     if (e->fields.count > LIMIT_RESULT_NODES) return fail(e, "more than %d values", LIMIT_RESULT_NODES);
     struct field *field = fields_add(&e->fields);
     if (!field) return fail(e, "out of memory");
     field->key.at = lua_tolstring(L, -2, &field->key.len);
-    if (read_value(L, -1, field)) lua_pop(L, 1);
-    else keep_value(L, field);
+    if (read_value(L, -1, field))
+      lua_pop(L, 1);
+    else
+      keep_value(L, field);
   } while (lua_next(L, index));
   return true;
 }
 
 static bool write_key(struct encoder *e, struct slice key, bool first) {
   e->path[e->depth].key = key;
-  return fits(e, (first || buf_append_byte(e->out, ',')) && write_text(e, key) && buf_append_byte(e->out, ':'));
+  return fits(e,
+              (first || buf_append_byte(e->out, ',')) && write_text(e, key) && buf_append_byte(e->out, ':'));
 }
 
 static bool write_members(lua_State *L, struct encoder *e, int index) {
@@ -235,13 +257,19 @@ static bool write_value(lua_State *L, struct encoder *e, const struct field *val
   if (!e->nodes) return fail(e, "more than %d values", LIMIT_RESULT_NODES);
   e->nodes--;
   switch (value->type) {
-  case LUA_TSTRING: return fits(e, write_text(e, value->text));
-  case LUA_TNUMBER: return write_number(e, value->number);
-  case LUA_TBOOLEAN: return fits(e, buf_append_text(e->out, value->truth ? "true" : "false"));
+  case LUA_TSTRING:
+    return fits(e, write_text(e, value->text));
+  case LUA_TNUMBER:
+    return write_number(e, value->number);
+  case LUA_TBOOLEAN:
+    return fits(e, buf_append_text(e->out, value->truth ? "true" : "false"));
   case LUA_TNIL:
-  case LUA_TLIGHTUSERDATA: return fits(e, buf_append(e->out, "null", 4));
-  case LUA_TUSERDATA: return write_userdata(L, e, value->index);
-  case LUA_TTABLE: return write_table(L, e, value->index);
+  case LUA_TLIGHTUSERDATA:
+    return fits(e, buf_append(e->out, "null", 4));
+  case LUA_TUSERDATA:
+    return write_userdata(L, e, value->index);
+  case LUA_TTABLE:
+    return write_table(L, e, value->index);
   }
   return fail(e, "a %s can't be written as JSON", lua_typename(L, value->type));
 }
@@ -269,7 +297,8 @@ void lua_encode_free(struct encoder *e) {
   mem_free(e);
 }
 
-bool lua_encode_within(lua_State *L, int index, struct buf *out, struct lua_encode_left *left, struct err *err) {
+bool lua_encode_within(lua_State *L, int index, struct buf *out, struct lua_encode_left *left,
+                       struct err *err) {
   struct encoder *e = encoder_of(L);
   if (!e) return err_set(err, "out of memory");
   if (index < 0) index += lua_gettop(L) + 1;

@@ -72,9 +72,12 @@ static double checked_number(lua_State *L, int index) {
 static int order_of(lua_State *L) {
   struct slice a = lua_exact_digits(L, 1), b = lua_exact_digits(L, 2);
   int order;
-  if (a.at && b.at) order = compare_digits(a, b);
-  else if (a.at) order = compare_to_double(a, checked_number(L, 2));
-  else if (b.at) order = -compare_to_double(b, checked_number(L, 1));
+  if (a.at && b.at)
+    order = compare_digits(a, b);
+  else if (a.at)
+    order = compare_to_double(a, checked_number(L, 2));
+  else if (b.at)
+    order = -compare_to_double(b, checked_number(L, 1));
   else {
     double x = checked_number(L, 1), y = checked_number(L, 2);
     order = (x > y) - (x < y);
@@ -99,9 +102,12 @@ static int meta_le(lua_State *L) {
 
 static void push_text(lua_State *L, int index) {
   struct slice digits = lua_exact_digits(L, index);
-  if (digits.at) lua_pushlstring(L, digits.at, digits.len);
-  else if (lua_isstring(L, index)) lua_pushvalue(L, index);
-  else luaL_error(L, "attempt to concatenate a %s value", luaL_typename(L, index));
+  if (digits.at)
+    lua_pushlstring(L, digits.at, digits.len);
+  else if (lua_isstring(L, index))
+    lua_pushvalue(L, index);
+  else
+    luaL_error(L, "attempt to concatenate a %s value", luaL_typename(L, index));
 }
 
 static int meta_concat(lua_State *L) {
@@ -112,14 +118,22 @@ static int meta_concat(lua_State *L) {
 }
 
 static int meta_arithmetic(lua_State *L) {
-  return luaL_error(L, "arithmetic on an integer beyond 2^53 would lose digits (tonumber(tostring(x)) rounds it)");
+  return luaL_error(
+      L, "arithmetic on an integer beyond 2^53 would lose digits (tonumber(tostring(x)) rounds it)");
 }
 
 void lua_exact_open(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"__lt", meta_lt},          {"__le", meta_le},          {"__concat", meta_concat},  {"__add", meta_arithmetic},
-      {"__sub", meta_arithmetic}, {"__mul", meta_arithmetic}, {"__div", meta_arithmetic}, {"__mod", meta_arithmetic},
-      {"__pow", meta_arithmetic}, {"__unm", meta_arithmetic}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"__lt", meta_lt},
+                                     {"__le", meta_le},
+                                     {"__concat", meta_concat},
+                                     {"__add", meta_arithmetic},
+                                     {"__sub", meta_arithmetic},
+                                     {"__mul", meta_arithmetic},
+                                     {"__div", meta_arithmetic},
+                                     {"__mod", meta_arithmetic},
+                                     {"__pow", meta_arithmetic},
+                                     {"__unm", meta_arithmetic},
+                                     {NULL, NULL}};
   lua_newtable(L);
   luaL_register(L, NULL, methods);
   lua_rawseti(L, LUA_REGISTRYINDEX, SLOT_EXACT);

@@ -1,6 +1,8 @@
-// lua_exact.h - integers that a double can't hold, as scripts see them: compared, put into texts and written digit by digit.
+// lua_exact.h - integers that a double can't hold, as scripts see them: compared, put into texts and written
+// digit by digit.
 //
-// Equal ones are one and the same userdata, so == holds, and they are equal as keys. Arithmetic is an error rather than a loss.
+// Equal ones are one and the same userdata, so == holds, and they are equal as keys. Arithmetic is an error
+// rather than a loss.
 #pragma once
 #include "script/lua_state.h"
 

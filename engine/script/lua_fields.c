@@ -42,7 +42,8 @@ static void insert_each(const struct field *at, uint16_t *places, uint32_t count
   for (uint32_t i = 1; i < count; i++) {
     uint16_t place = places[i];
     uint32_t to = i;
-    for (; to && compare(&at[places[to - 1]], &at[place]) > 0; to--) places[to] = places[to - 1];
+    for (; to && compare(&at[places[to - 1]], &at[place]) > 0; to--)
+      places[to] = places[to - 1];
     places[to] = place;
   }
 }
@@ -57,8 +58,11 @@ void fields_sort(struct fields *f, uint32_t first) {
   uint16_t *places = f->places + first;
   uint32_t count = f->count - first;
   struct fields_order *known = count <= FIELDS_FEW ? &f->orders[count % FIELDS_ORDERS] : NULL;
-  if (known && known->count == count) memcpy(places, known->places, count * sizeof *places);
-  else for (uint32_t i = 0; i < count; i++) places[i] = (uint16_t)i;
+  if (known && known->count == count)
+    memcpy(places, known->places, count * sizeof *places);
+  else
+    for (uint32_t i = 0; i < count; i++)
+      places[i] = (uint16_t)i;
   if (!known) {
     qsort_r(places, count, sizeof *places, compare_places, at);
     return;

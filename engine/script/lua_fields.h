@@ -20,8 +20,8 @@ struct field {
 enum { FIELDS_FEW = 24, FIELDS_ORDERS = 8 };
 
 struct fields {
-  struct field *at;  // those of nested tables stand behind each other
-  uint16_t *places;  // beside them: the sorted order, counted from the table's first
+  struct field *at; // those of nested tables stand behind each other
+  uint16_t *places; // beside them: the sorted order, counted from the table's first
   uint32_t count, cap;
   // Tables made by one constructor come in one order again and again: the last one's is tried first.
   struct fields_order {

@@ -33,10 +33,17 @@ static void push_members(lua_State *L, const struct json_tape *tape, uint32_t ob
 void lua_json_push(lua_State *L, const struct json_tape *tape, uint32_t entry) {
   luaL_checkstack(L, 8, "JSON");
   switch (json_kind_of(tape, entry)) {
-  case TAPE_NULL: lua_value_push_null(L); break;
-  case TAPE_ARRAY: push_list(L, tape, entry); break;
-  case TAPE_OBJECT: push_members(L, tape, entry); break;
-  default: record_proxy_push_scalar(L, tape, entry);
+  case TAPE_NULL:
+    lua_value_push_null(L);
+    break;
+  case TAPE_ARRAY:
+    push_list(L, tape, entry);
+    break;
+  case TAPE_OBJECT:
+    push_members(L, tape, entry);
+    break;
+  default:
+    record_proxy_push_scalar(L, tape, entry);
   }
 }
 

@@ -1,7 +1,7 @@
 // lua_json.h - JSON text as Lua tables, for what a script may keep: contexts, settings, parameters.
 //
-// Objects and arrays become tables (arrays marked, so that an empty one is written as it came), null becomes the null
-// mark, integers beyond 2^53 become exact integers (lua_exact.h).
+// Objects and arrays become tables (arrays marked, so that an empty one is written as it came), null becomes
+// the null mark, integers beyond 2^53 become exact integers (lua_exact.h).
 #pragma once
 #include "script/lua_state.h"
 

@@ -14,15 +14,19 @@ static size_t class_of(size_t size) {
 }
 
 static bool allowed(struct lua_memory *m, size_t old, size_t size) {
-  if (!m->max_bytes || size <= old || (m->used_bytes <= m->max_bytes && size - old <= m->max_bytes - m->used_bytes)) return true;
+  if (!m->max_bytes || size <= old ||
+      (m->used_bytes <= m->max_bytes && size - old <= m->max_bytes - m->used_bytes))
+    return true;
   m->refused = true;
   return false;
 }
 
 static void *change_large(struct lua_memory *m, void *at, size_t old, size_t size) {
   void *moved = allowed(m, old, size) ? mem_grow(at, size) : NULL;
-  if (moved) m->used_bytes = m->used_bytes - old + size;
-  else m->refused = true;
+  if (moved)
+    m->used_bytes = m->used_bytes - old + size;
+  else
+    m->refused = true;
   return moved;
 }
 

@@ -1,6 +1,8 @@
-// lua_memory.h - the memory of one Lua state: counted, capped, and quick for the small values that come and go with each record.
+// lua_memory.h - the memory of one Lua state: counted, capped, and quick for the small values that come and
+// go with each record.
 //
-// Blocks up to 256 bytes are cut from chunks and kept in a list a size when they are free; the chunks go with the state.
+// Blocks up to 256 bytes are cut from chunks and kept in a list a size when they are free; the chunks go with
+// the state.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

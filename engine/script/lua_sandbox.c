@@ -15,12 +15,13 @@
 enum { NAMES = 64 }; // more than there are globals
 
 static const char *const base_names[] = {"assert", "error", "select", "rawequal", "setmetatable", NULL};
-static const char *const string_names[] = {"byte", "char", "len",    "lower", "upper", "reverse",
+static const char *const string_names[] = {"byte", "char", "len",   "lower",  "upper", "reverse",
                                            "sub",  "find", "match", "gmatch", NULL};
 static const char *const table_names[] = {"insert", "remove", NULL};
-static const char *const math_names[] = {"abs",   "acos", "asin", "atan", "atan2", "ceil", "cos", "cosh", "deg", "exp",
-                                         "floor", "fmod", "frexp", "huge", "ldexp", "log", "log10", "max", "min", "modf",
-                                         "pi", "pow", "rad", "random", "sin", "sinh", "sqrt", "tan", "tanh", NULL};
+static const char *const math_names[] = {"abs",   "acos", "asin",  "atan", "atan2", "ceil", "cos",   "cosh",
+                                         "deg",   "exp",  "floor", "fmod", "frexp", "huge", "ldexp", "log",
+                                         "log10", "max",  "min",   "modf", "pi",    "pow",  "rad",   "random",
+                                         "sin",   "sinh", "sqrt",  "tan",  "tanh",  NULL};
 
 void lua_state_set_global(lua_State *L, const char *name) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, SLOT_GLOBALS);
@@ -57,7 +58,8 @@ static int call_nested(lua_State *L) {
 
 static int table_sort(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  if (lua_objlen(L, 1) > LIMIT_SCRIPT_SORT) return luaL_error(L, "table.sort takes at most %d elements", LIMIT_SCRIPT_SORT);
+  if (lua_objlen(L, 1) > LIMIT_SCRIPT_SORT)
+    return luaL_error(L, "table.sort takes at most %d elements", LIMIT_SCRIPT_SORT);
   return call_nested(L);
 }
 
@@ -101,7 +103,8 @@ static int sandbox_log(lua_State *L) {
 }
 
 static int no_globals(lua_State *L) {
-  return luaL_error(L, "global '%s' can't be assigned: use local", lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?");
+  return luaL_error(L, "global '%s' can't be assigned: use local",
+                    lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?");
 }
 
 // Copies the named members of the library's table to the one on top of the stack.
@@ -217,5 +220,6 @@ void lua_sandbox_explain(lua_State *L, char *text, size_t room) {
   char verb[8], name[64], end[2];
   if (sscanf(text, "attempt to %7s global '%63[^']' (a nil value%1[)]", verb, name, end) != 3) return;
   const char *near = nearest_global(L, name);
-  snprintf(text, room, near ? "global '%s' is not known; did you mean '%s'?" : "global '%s' is not known", name, near);
+  snprintf(text, room, near ? "global '%s' is not known; did you mean '%s'?" : "global '%s' is not known",
+           name, near);
 }

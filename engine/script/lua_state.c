@@ -147,8 +147,10 @@ static void read_failure(struct lua_state *s, int status, struct lua_failure *fa
   }
   failure->line = s->error_line;
   failure->outcome = s->timed_out ? SCRIPT_TIMEOUT : SCRIPT_MEMORY;
-  if (s->timed_out) snprintf(failure->text, sizeof failure->text, "took longer than %u ms", s->call_ms);
-  else snprintf(failure->text, sizeof failure->text, "needs more memory than %zu KB", s->memory.max_bytes >> 10);
+  if (s->timed_out)
+    snprintf(failure->text, sizeof failure->text, "took longer than %u ms", s->call_ms);
+  else
+    snprintf(failure->text, sizeof failure->text, "needs more memory than %zu KB", s->memory.max_bytes >> 10);
   s->memory.refused |= !s->timed_out;
   lua_pop(s->L, 1);
 }
@@ -189,8 +191,10 @@ static const char *give(lua_State *L, void *arg, size_t *len) {
 bool lua_state_load(struct lua_state *s, const char *name, struct slice source, struct err *err) {
   struct lua_failure failure = {0};
   if (source.len > LIMIT_SCRIPT_SOURCE_BYTES)
-    return err_set(err, "%s: a script has at most %d bytes, this one has %zu", name, LIMIT_SCRIPT_SOURCE_BYTES, source.len);
-  if (source.len && source.at[0] == LUA_SIGNATURE[0]) return err_set(err, "%s: is bytecode; only source is taken", name);
+    return err_set(err, "%s: a script has at most %d bytes, this one has %zu", name,
+                   LIMIT_SCRIPT_SOURCE_BYTES, source.len);
+  if (source.len && source.at[0] == LUA_SIGNATURE[0])
+    return err_set(err, "%s: is bytecode; only source is taken", name);
   struct source whole = {source, false};
   s->error_line = 0;
   int status = lua_loadx(s->L, give, &whole, "=" CHUNK, "t");

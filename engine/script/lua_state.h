@@ -1,8 +1,10 @@
-// lua_state.h - one sandboxed Lua state: a white list of functions, capped memory, and a clock that ends a call.
+// lua_state.h - one sandboxed Lua state: a white list of functions, capped memory, and a clock that ends a
+// call.
 //
-// Made for scripts that mean harm: JIT and FFI are never opened, nothing loads code, no value shows an address. A call that
-// passes its time or the memory cap ends with an error that no pcall of the script's can hold; the state is then worn and must be
-// thrown away. A state belongs to one thread at a time. For the layer's own modules: whoever includes this sees Lua's C API.
+// Made for scripts that mean harm: JIT and FFI are never opened, nothing loads code, no value shows an
+// address. A call that passes its time or the memory cap ends with an error that no pcall of the script's can
+// hold; the state is then worn and must be thrown away. A state belongs to one thread at a time. For the
+// layer's own modules: whoever includes this sees Lua's C API.
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
@@ -18,8 +20,8 @@ struct lua_state {
   uint32_t call_ms;
   uint64_t deadline_ns; // of the running call; 0: not asked yet
   bool timed_out;
-  uint32_t depth;       // calls from C back into Lua that are open
-  uint32_t error_line;  // where the last error rose; 0: unknown
+  uint32_t depth;      // calls from C back into Lua that are open
+  uint32_t error_line; // where the last error rose; 0: unknown
 
   // The record of the running call (record_proxy.h), or NULL between calls.
   const struct json_tape *tape;
@@ -35,7 +37,17 @@ struct lua_state {
 enum lua_state_stack { STACK_HANDLER = 1, STACK_DOOR };
 
 // What the modules keep in the registry, by number; luaL_ref and lua_rawseti of others begin at SLOT_OWN.
-enum lua_state_slot { SLOT_GLOBALS = 1001, SLOT_HANDLER, SLOT_DOOR, SLOT_PROXY, SLOT_EXACT, SLOT_EXACTS, SLOT_ARRAY, SLOT_OBJECT, SLOT_OWN };
+enum lua_state_slot {
+  SLOT_GLOBALS = 1001,
+  SLOT_HANDLER,
+  SLOT_DOOR,
+  SLOT_PROXY,
+  SLOT_EXACT,
+  SLOT_EXACTS,
+  SLOT_ARRAY,
+  SLOT_OBJECT,
+  SLOT_OWN
+};
 
 struct lua_failure {
   enum script_outcome outcome; // SCRIPT_FAILED, SCRIPT_TIMEOUT or SCRIPT_MEMORY
@@ -48,18 +60,23 @@ struct lua_state *lua_state_new(const struct script_limits *limits, struct err *
 void lua_state_free(struct lua_state *s); // takes NULL
 bool lua_state_worn(const struct lua_state *s);
 
-// Compiles source text and runs it; the one value it returns stays on the stack. "name:line: what is wrong", and nothing pushed.
+// Compiles source text and runs it; the one value it returns stays on the stack. "name:line: what is wrong",
+// and nothing pushed.
 bool lua_state_load(struct lua_state *s, const char *name, struct slice source, struct err *err);
 
-// As lua_pcall: a function and `args` values on the stack are replaced by `results` values. The only door through which a script's
-// code runs: the time limit starts anew. False: nothing is left of them, and `failure` says why.
+// As lua_pcall: a function and `args` values on the stack are replaced by `results` values. The only door
+// through which a script's code runs: the time limit starts anew. False: nothing is left of them, and
+// `failure` says why.
 bool lua_state_call(struct lua_state *s, int args, int results, struct lua_failure *failure);
 
-// Runs C code that may raise Lua errors (every push of a new value may: memory is capped) in a frame of its own: `arg` as light
-// userdata at index 1, behind it `args` values taken from the stack. It returns `results` values, as a lua_CFunction does.
-bool lua_state_protect(struct lua_state *s, lua_CFunction work, void *arg, int args, int results, struct lua_failure *failure);
+// Runs C code that may raise Lua errors (every push of a new value may: memory is capped) in a frame of its
+// own: `arg` as light userdata at index 1, behind it `args` values taken from the stack. It returns `results`
+// values, as a lua_CFunction does.
+bool lua_state_protect(struct lua_state *s, lua_CFunction work, void *arg, int args, int results,
+                       struct lua_failure *failure);
 
-// Inside such C code: the state that L belongs to; a new global for the scripts, from the top of the stack (popped).
+// Inside such C code: the state that L belongs to; a new global for the scripts, from the top of the stack
+// (popped).
 static inline struct lua_state *lua_state_of(lua_State *L) {
   void *s;
   lua_getallocf(L, &s);

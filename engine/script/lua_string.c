@@ -61,7 +61,8 @@ static char prepare(lua_State *L, int index, char conversion, const char *spec, 
 static void prepare_all(lua_State *L, char *p, const char *end) {
   for (int index = 1; (p = memchr(p, '%', (size_t)(end - p))) != NULL; p++) {
     const char *spec = ++p;
-    while (p < end && strchr("-+ #0123456789.", *p) && *p) p++;
+    while (p < end && strchr("-+ #0123456789.", *p) && *p)
+      p++;
     if (p == end) luaL_error(L, "string.format: a '%%' without its conversion");
     if (*p != '%') index++, *p = prepare(L, index, *p, spec, (size_t)(p - spec));
   }
@@ -70,7 +71,8 @@ static void prepare_all(lua_State *L, char *p, const char *end) {
 static int string_format(lua_State *L) {
   size_t len;
   const char *format = luaL_checklstring(L, 1, &len);
-  if (len > FORMAT_BYTES) return luaL_error(L, "string.format takes a format of at most %d bytes", FORMAT_BYTES);
+  if (len > FORMAT_BYTES)
+    return luaL_error(L, "string.format takes a format of at most %d bytes", FORMAT_BYTES);
   char copy[FORMAT_BYTES];
   memcpy(copy, format, len);
   prepare_all(L, copy, copy + len);

@@ -1,4 +1,5 @@
-// lua_string.h - the sandbox's own string.format, without %p and with all digits, and string.rep, with a bound.
+// lua_string.h - the sandbox's own string.format, without %p and with all digits, and string.rep, with a
+// bound.
 #pragma once
 #include "script/lua_state.h"
 

@@ -19,15 +19,18 @@ size_t lua_text_clean(struct slice text, char *out, size_t room) {
   const char *p = text.at, *end = p + text.len;
   while (p < end) {
     if (is_control((unsigned char)*p)) {
-      while (p < end && is_control((unsigned char)*p)) p++;
+      while (p < end && is_control((unsigned char)*p))
+        p++;
       if (done + 1 >= room) break;
       out[done++] = ' ';
       continue;
     }
     size_t len = character(p, end), written = len ? len : 1;
     if (done + written >= room) break;
-    if (len) memcpy(out + done, p, len);
-    else out[done] = '?';
+    if (len)
+      memcpy(out + done, p, len);
+    else
+      out[done] = '?';
     done += written;
     p += written;
   }

@@ -45,7 +45,8 @@ static int days_in_month(int year, int month) {
   return days[month - 1] + (month == 2 && leap);
 }
 
-// Days since 1970-01-01 in the Gregorian calendar. Years are counted from March, so that a leap day is a year's last.
+// Days since 1970-01-01 in the Gregorian calendar. Years are counted from March, so that a leap day is a
+// year's last.
 static int64_t days_since_1970(int year, int month, int day) {
   int64_t y = month > 2 ? year : year - 1, m = month > 2 ? month - 3 : month + 9;
   return y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1 - 719468;
@@ -68,7 +69,8 @@ static int read_millis(struct reader *r) {
   for (; r->at < r->end && *r->at >= '0' && *r->at <= '9'; r->at++, digits++)
     if (digits < 3) millis = millis * 10 + (*r->at - '0');
   if (!digits) r->broken = true;
-  for (; digits < 3; digits++) millis *= 10;
+  for (; digits < 3; digits++)
+    millis *= 10;
   return millis;
 }
 
@@ -76,7 +78,8 @@ static int64_t read_time_ms(struct reader *r) {
   int hour = in_range(r, read_digits(r, 2), 0, 23);
   expect(r, ':');
   int minute = in_range(r, read_digits(r, 2), 0, 59), second = 0;
-  if (take(r, ':')) second = in_range(r, read_digits(r, 2), 0, 60); // 60: a leap second is the next minute's first
+  if (take(r, ':'))
+    second = in_range(r, read_digits(r, 2), 0, 60); // 60: a leap second is the next minute's first
   int64_t ms = (int64_t)(hour * 3600 + minute * 60 + second) * 1000;
   return ms + read_millis(r);
 }
@@ -109,7 +112,8 @@ int64_t lua_time_of_record(const struct json_tape *tape, const struct record_hea
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
     uint32_t entry = json_find(tape, 0, slice_of(fields[i]));
     int64_t ms;
-    if (entry != JSON_NONE && json_kind_of(tape, entry) == TAPE_STRING && lua_time_parse(json_inner(tape, entry), &ms))
+    if (entry != JSON_NONE && json_kind_of(tape, entry) == TAPE_STRING &&
+        lua_time_parse(json_inner(tape, entry), &ms))
       return ms;
   }
   return header->received_ms;

@@ -1,7 +1,8 @@
 // lua_time.h - times as records write them, and the scripts' time.parse and time.iso.
 //
-// "2019-07-17T16:28:00.000+0000", "2019-12-11T05:49:29", "2019-07-17 08:21:11": a date, 'T' or a space, a time, a fraction and an
-// offset (Z, +hh, +hhmm, +hh:mm) if any; without offset it is UTC. A date alone is its midnight.
+// "2019-07-17T16:28:00.000+0000", "2019-12-11T05:49:29", "2019-07-17 08:21:11": a date, 'T' or a space, a
+// time, a fraction and an offset (Z, +hh, +hhmm, +hh:mm) if any; without offset it is UTC. A date alone is
+// its midnight.
 #pragma once
 #include "script/lua_state.h"
 

@@ -9,7 +9,7 @@ enum lua_value_tag { LUA_VALUE_NONE, LUA_VALUE_PROXY = 0x70726f78, LUA_VALUE_EXA
 
 static inline enum lua_value_tag lua_value_tag(lua_State *L, int index) {
   if (lua_type(L, index) != LUA_TUSERDATA) return LUA_VALUE_NONE;
-  return (enum lua_value_tag)*(const uint32_t *)lua_touserdata(L, index);
+  return (enum lua_value_tag) * (const uint32_t *)lua_touserdata(L, index);
 }
 
 static inline void lua_value_push_null(lua_State *L) {

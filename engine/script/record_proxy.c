@@ -10,12 +10,14 @@ struct proxy {
   uint32_t entry;
   uint64_t generation;
   const struct lua_state *state;
-  uint32_t last_index, last_entry; // where the last look-up by number ended, so that a loop does not begin anew each time
+  uint32_t last_index,
+      last_entry; // where the last look-up by number ended, so that a loop does not begin anew each time
 };
 
 static const int64_t EXACT_DOUBLES = (int64_t)1 << 53;
 
-void record_proxy_enter(struct lua_state *s, const struct json_tape *tape, const struct record_header *header) {
+void record_proxy_enter(struct lua_state *s, const struct json_tape *tape,
+                        const struct record_header *header) {
   s->generation++;
   s->tape = tape;
   s->header = header;
@@ -28,7 +30,8 @@ void record_proxy_leave(struct lua_state *s) {
 }
 
 static struct proxy *alive(lua_State *L, struct proxy *proxy) {
-  if (proxy->generation != proxy->state->generation) luaL_error(L, "a record can't be used after its call: copy what you need");
+  if (proxy->generation != proxy->state->generation)
+    luaL_error(L, "a record can't be used after its call: copy what you need");
   return proxy;
 }
 
@@ -55,33 +58,50 @@ static void push_unescaped(lua_State *L, struct slice inner) {
 
 static void push_string(lua_State *L, const struct json_tape *tape, uint32_t entry) {
   struct slice inner = json_inner(tape, entry);
-  if (json_kind_of(tape, entry) == TAPE_STRING) lua_pushlstring(L, inner.at, inner.len);
-  else push_unescaped(L, inner);
+  if (json_kind_of(tape, entry) == TAPE_STRING)
+    lua_pushlstring(L, inner.at, inner.len);
+  else
+    push_unescaped(L, inner);
 }
 
 static void push_integer(lua_State *L, const struct json_tape *tape, uint32_t entry) {
   int64_t value;
   bool fits = json_tape_integer(tape, entry, &value);
-  if (fits && value >= -EXACT_DOUBLES && value <= EXACT_DOUBLES) lua_pushnumber(L, (lua_Number)value);
-  else lua_exact_push(L, json_inner(tape, entry));
+  if (fits && value >= -EXACT_DOUBLES && value <= EXACT_DOUBLES)
+    lua_pushnumber(L, (lua_Number)value);
+  else
+    lua_exact_push(L, json_inner(tape, entry));
 }
 
 void record_proxy_push_scalar(lua_State *L, const struct json_tape *tape, uint32_t entry) {
   switch (json_kind_of(tape, entry)) {
-  case TAPE_FALSE: lua_pushboolean(L, 0); break;
-  case TAPE_TRUE: lua_pushboolean(L, 1); break;
-  case TAPE_INTEGER: push_integer(L, tape, entry); break;
-  case TAPE_REAL: lua_pushnumber(L, json_tape_real(tape, entry)); break;
+  case TAPE_FALSE:
+    lua_pushboolean(L, 0);
+    break;
+  case TAPE_TRUE:
+    lua_pushboolean(L, 1);
+    break;
+  case TAPE_INTEGER:
+    push_integer(L, tape, entry);
+    break;
+  case TAPE_REAL:
+    lua_pushnumber(L, json_tape_real(tape, entry));
+    break;
   case TAPE_STRING:
-  case TAPE_ESCAPED: push_string(L, tape, entry); break;
-  default: lua_pushnil(L);
+  case TAPE_ESCAPED:
+    push_string(L, tape, entry);
+    break;
+  default:
+    lua_pushnil(L);
   }
 }
 
 static int push_value(lua_State *L, const struct lua_state *s, uint32_t entry, int metatable) {
   enum json_kind kind = json_kind_of(s->tape, entry);
-  if (kind == TAPE_ARRAY || kind == TAPE_OBJECT) push_proxy(L, s, entry, metatable);
-  else record_proxy_push_scalar(L, s->tape, entry);
+  if (kind == TAPE_ARRAY || kind == TAPE_OBJECT)
+    push_proxy(L, s, entry, metatable);
+  else
+    record_proxy_push_scalar(L, s->tape, entry);
   return 1;
 }
 
@@ -110,7 +130,8 @@ static uint32_t element(const struct json_tape *tape, struct proxy *proxy, lua_N
   uint32_t wanted = (uint32_t)number, i = 1, entry = proxy->entry + 1;
   if ((lua_Number)wanted != number) return JSON_NONE;
   if (proxy->last_index && proxy->last_index <= wanted) i = proxy->last_index, entry = proxy->last_entry;
-  for (; i < wanted && entry < array->next; i++) entry = tape->entries[entry].next;
+  for (; i < wanted && entry < array->next; i++)
+    entry = tape->entries[entry].next;
   if (entry >= array->next) return JSON_NONE;
   proxy->last_index = i;
   proxy->last_entry = entry;
@@ -127,7 +148,8 @@ static uint32_t look_up(lua_State *L, struct proxy *proxy, int key) {
   return name.at ? json_find(tape, proxy->entry, name) : JSON_NONE;
 }
 
-// Metamethods have the metatable as their first upvalue and are called for proxies only: no script can get hold of them.
+// Metamethods have the metatable as their first upvalue and are called for proxies only: no script can get
+// hold of them.
 
 static int meta_index(lua_State *L) {
   struct proxy *proxy = alive(L, lua_touserdata(L, 1));
@@ -154,18 +176,23 @@ static int meta_eq(lua_State *L) {
   return 1;
 }
 
-// The first entry at or behind `entry` (a key in an object, an element in an array) whose value isn't null, or `end`;
-// *number counts the elements passed.
-static uint32_t skip_nulls(const struct json_tape *tape, uint32_t entry, uint32_t end, uint32_t is_key, lua_Integer *number) {
-  for (; entry < end && json_kind_of(tape, entry + is_key) == TAPE_NULL; entry = tape->entries[entry + is_key].next)
+// The first entry at or behind `entry` (a key in an object, an element in an array) whose value isn't null,
+// or `end`; *number counts the elements passed.
+static uint32_t skip_nulls(const struct json_tape *tape, uint32_t entry, uint32_t end, uint32_t is_key,
+                           lua_Integer *number) {
+  for (; entry < end && json_kind_of(tape, entry + is_key) == TAPE_NULL;
+       entry = tape->entries[entry + is_key].next)
     ++*number;
   return entry;
 }
 
 // Pushes the key and the value that stand at `entry`.
-static void push_member(lua_State *L, const struct lua_state *s, uint32_t entry, uint32_t is_key, lua_Integer number, int metatable) {
-  if (is_key) push_string(L, s->tape, entry);
-  else lua_pushinteger(L, number);
+static void push_member(lua_State *L, const struct lua_state *s, uint32_t entry, uint32_t is_key,
+                        lua_Integer number, int metatable) {
+  if (is_key)
+    push_string(L, s->tape, entry);
+  else
+    lua_pushinteger(L, number);
   push_value(L, s, entry + is_key, metatable);
 }
 
@@ -176,7 +203,8 @@ static int step(lua_State *L) {
   const struct json_entry *whole = &s->tape->entries[proxy->entry];
   uint32_t is_key = whole->kind == TAPE_OBJECT;
   lua_Integer number = lua_tointeger(L, lua_upvalueindex(4));
-  uint32_t entry = skip_nulls(s->tape, (uint32_t)lua_tointeger(L, lua_upvalueindex(3)), whole->next, is_key, &number);
+  uint32_t entry =
+      skip_nulls(s->tape, (uint32_t)lua_tointeger(L, lua_upvalueindex(3)), whole->next, is_key, &number);
   if (entry >= whole->next) return 0;
   lua_pushinteger(L, (lua_Integer)s->tape->entries[entry + is_key].next);
   lua_replace(L, lua_upvalueindex(3));
@@ -234,8 +262,10 @@ int record_proxy_next(lua_State *L, int index, int key) {
   }
   entry = skip_nulls(s->tape, entry, whole->next, is_key, &number);
   lua_rawgeti(L, LUA_REGISTRYINDEX, SLOT_PROXY);
-  if (entry < whole->next) push_member(L, s, entry, is_key, number, lua_gettop(L));
-  else lua_pushnil(L);
+  if (entry < whole->next)
+    push_member(L, s, entry, is_key, number, lua_gettop(L));
+  else
+    lua_pushnil(L);
   return entry < whole->next ? 2 : 1;
 }
 
@@ -254,7 +284,8 @@ void record_proxy_copy(lua_State *L, uint32_t entry) {
   lua_remove(L, metatable);
 }
 
-// Steps from the value on top of the stack to its members along the path while it is a table; returns what is left of the path.
+// Steps from the value on top of the stack to its members along the path while it is a table; returns what is
+// left of the path.
 static struct slice walk_tables(lua_State *L, struct slice path) {
   while (path.at && lua_type(L, -1) == LUA_TTABLE) {
     const char *dot = memchr(path.at, '.', path.len);
@@ -267,7 +298,8 @@ static struct slice walk_tables(lua_State *L, struct slice path) {
   return path;
 }
 
-// Pushes what stands at argument 2, a path, inside argument 1, or nil. Returns whether there is something, be it null.
+// Pushes what stands at argument 2, a path, inside argument 1, or nil. Returns whether there is something, be
+// it null.
 static bool follow(lua_State *L) {
   struct slice path;
   path.at = luaL_checklstring(L, 2, &path.len);
@@ -277,8 +309,10 @@ static bool follow(lua_State *L) {
   const struct lua_state *s = lua_state_of(L);
   const struct proxy *proxy = proxy_at(L, -1);
   uint32_t entry = proxy ? json_path(s->tape, proxy->entry, path) : JSON_NONE;
-  if (entry == JSON_NONE) lua_pushnil(L);
-  else push_value(L, s, entry, lua_upvalueindex(1));
+  if (entry == JSON_NONE)
+    lua_pushnil(L);
+  else
+    push_value(L, s, entry, lua_upvalueindex(1));
   return entry != JSON_NONE;
 }
 

@@ -28,10 +28,14 @@ struct script {
 static int context_index(lua_State *L) {
   const struct lua_state *s = lua_state_of(L);
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  if (!s->header) lua_pushnil(L);
-  else if (strcmp(key, "now") == 0) lua_pushnumber(L, (lua_Number)lua_time_of_record(s->tape, s->header));
-  else if (strcmp(key, "kind") == 0) lua_pushstring(L, record_kind_name((enum record_kind)s->header->kind));
-  else lua_pushnil(L);
+  if (!s->header)
+    lua_pushnil(L);
+  else if (strcmp(key, "now") == 0)
+    lua_pushnumber(L, (lua_Number)lua_time_of_record(s->tape, s->header));
+  else if (strcmp(key, "kind") == 0)
+    lua_pushstring(L, record_kind_name((enum record_kind)s->header->kind));
+  else
+    lua_pushnil(L);
   return 1;
 }
 
@@ -53,7 +57,8 @@ static uint32_t line_of_function(lua_State *L, int index) {
 
 static int run_hooks(lua_State *L);
 
-// Argument 2 is what the chunk returned. Results: the function that runs the hooks, the contexts by number, an empty one.
+// Argument 2 is what the chunk returned. Results: the function that runs the hooks, the contexts by number,
+// an empty one.
 static int install(lua_State *L) {
   struct script *script = lua_touserdata(L, 1);
   script_facts_read(L, 2, script->role, &script->facts);
@@ -71,8 +76,8 @@ static int install(lua_State *L) {
   return 3;
 }
 
-struct script *script_load(const char *name, struct slice source, enum script_role role, const struct script_limits *limits,
-                           struct err *err) {
+struct script *script_load(const char *name, struct slice source, enum script_role role,
+                           const struct script_limits *limits, struct err *err) {
   struct lua_failure failure;
   struct script *script = mem_zero(1, sizeof *script);
   if (!script) {
@@ -149,7 +154,8 @@ bool script_set_context(struct script *script, uint32_t context, struct slice js
   lua_pushvalue(L, STACK_CONTEXTS);
   lua_insert(L, -2);
   use_context(script, 0);
-  return lua_state_protect(script->state, store_context, &context, 2, 0, &failure) || err_set(err, "context: %s", failure.text);
+  return lua_state_protect(script->state, store_context, &context, 2, 0, &failure) ||
+         err_set(err, "context: %s", failure.text);
 }
 
 void script_forget_context(struct script *script, uint32_t context) {
@@ -264,7 +270,8 @@ static void put_body_and_key(lua_State *L, int body, struct script_result *resul
   if (lua_isnil(L, body + 1)) return;
   struct script_output *output = &result->outputs[0];
   const char *type = lua_base_type(L, body + 1);
-  if (strcmp(type, "string") != 0 && strcmp(type, "number") != 0) luaL_error(L, "map: a key is a string or a number, not a %s", type);
+  if (strcmp(type, "string") != 0 && strcmp(type, "number") != 0)
+    luaL_error(L, "map: a key is a string or a number, not a %s", type);
   struct slice key;
   lua_base_push_text(L, body + 1);
   key.at = lua_tolstring(L, -1, &key.len);
@@ -294,9 +301,12 @@ static bool run_filter(lua_State *L, struct script_result *result) {
 
 static void run_map(lua_State *L, const struct script *script, struct script_result *result) {
   int first = call_hook(L, UP_MAP);
-  if (lua_isnil(L, first)) set_filtered(result, slice_of("map"));
-  else if (script->role == SCRIPT_SINK) put_body_and_key(L, first, result);
-  else put_outputs(L, first, result);
+  if (lua_isnil(L, first))
+    set_filtered(result, slice_of("map"));
+  else if (script->role == SCRIPT_SINK)
+    put_body_and_key(L, first, result);
+  else
+    put_outputs(L, first, result);
   if (result->outcome == SCRIPT_KEPT && !result->output_count) set_filtered(result, slice_of("map"));
 }
 
@@ -305,8 +315,10 @@ static int run_hooks(lua_State *L) {
   struct script_result *result = lua_touserdata(L, RUN_RESULT);
   record_proxy_push_value(L, 0);
   if (script->facts.has_filter && !run_filter(L, result)) return 0;
-  if (script->facts.has_map) run_map(L, script, result);
-  else if (!add_record(result, script->state->tape, 0)) luaL_error(L, "out of memory");
+  if (script->facts.has_map)
+    run_map(L, script, result);
+  else if (!add_record(result, script->state->tape, 0))
+    luaL_error(L, "out of memory");
   return 0;
 }
 
@@ -333,8 +345,8 @@ static void run_protected(struct script *script, uint32_t context, struct script
   set_failed(result, &failure);
 }
 
-void script_run(struct script *script, uint32_t context, const struct record_header *header, const struct json_tape *tape,
-                struct script_result *result) {
+void script_run(struct script *script, uint32_t context, const struct record_header *header,
+                const struct json_tape *tape, struct script_result *result) {
   result->outcome = SCRIPT_KEPT;
   result->line = 0;
   result->text[0] = 0;

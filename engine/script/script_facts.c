@@ -11,10 +11,12 @@ static bool is_one_of(const char *name, const char *const *known) {
   return false;
 }
 
-// Every key of the table must be one of these names. `what` stands in front of the name in the message: "match."
+// Every key of the table must be one of these names. `what` stands in front of the name in the message:
+// "match."
 static void check_names(lua_State *L, int index, const char *const *known, const char *what) {
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "the returned table has a key that is a %s", lua_base_type(L, -2));
+    if (lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "the returned table has a key that is a %s", lua_base_type(L, -2));
     const char *name = lua_tostring(L, -2);
     if (is_one_of(name, known)) continue;
     const char *near = suggest(name, known);
@@ -30,7 +32,8 @@ static void push_raw(lua_State *L, int table, const char *name) {
 
 static bool push_hook(lua_State *L, int table, const char *name) {
   push_raw(L, table, name);
-  if (!lua_isnil(L, -1) && !lua_isfunction(L, -1)) luaL_error(L, "'%s' must be a function, not a %s", name, lua_base_type(L, -1));
+  if (!lua_isnil(L, -1) && !lua_isfunction(L, -1))
+    luaL_error(L, "'%s' must be a function, not a %s", name, lua_base_type(L, -1));
   return lua_isfunction(L, -1);
 }
 
@@ -42,14 +45,17 @@ static unsigned kind_bit(lua_State *L, int index) {
   return 0;
 }
 
-// Pushes match[name] and returns its length: 0 when there is none, which means any. A list that is there must not be empty.
+// Pushes match[name] and returns its length: 0 when there is none, which means any. A list that is there must
+// not be empty.
 static size_t push_list(lua_State *L, int match, const char *name) {
   push_raw(L, match, name);
   if (lua_isnil(L, -1)) return 0;
   size_t count = lua_type(L, -1) == LUA_TTABLE ? lua_objlen(L, -1) : 0, keys = 0;
   if (count)
-    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) keys++;
-  if (!count || keys != count) luaL_error(L, "match.%s must be a list, such as { %s }", name, *name == 'k' ? "\"event\"" : "5");
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+      keys++;
+  if (!count || keys != count)
+    luaL_error(L, "match.%s must be a list, such as { %s }", name, *name == 'k' ? "\"event\"" : "5");
   return count;
 }
 
@@ -95,14 +101,16 @@ static void read_match(lua_State *L, int index, struct script_facts *out) {
 static void check_api(lua_State *L, int index) {
   push_raw(L, index, "api");
   if (lua_isnil(L, -1)) luaL_error(L, "the returned table needs api = 1");
-  if (lua_type(L, -1) != LUA_TNUMBER || lua_tonumber(L, -1) != 1) luaL_error(L, "this engine knows api = 1 only");
+  if (lua_type(L, -1) != LUA_TNUMBER || lua_tonumber(L, -1) != 1)
+    luaL_error(L, "this engine knows api = 1 only");
   lua_pop(L, 1);
 }
 
 void script_facts_read(lua_State *L, int index, enum script_role role, struct script_facts *out) {
   *out = (struct script_facts){.kinds = 1u << RECORD_EVENT | 1u << RECORD_USAGE | 1u << RECORD_ALERT};
   if (!lua_istable(L, index))
-    luaL_error(L, "a script must return a table (local M = { api = 1 } ... return M), not a %s", lua_base_type(L, index));
+    luaL_error(L, "a script must return a table (local M = { api = 1 } ... return M), not a %s",
+               lua_base_type(L, index));
   if (role == SCRIPT_STREAM) check_names(L, index, names, "");
   check_api(L, index);
   if (role == SCRIPT_STREAM) {

@@ -2,6 +2,6 @@
 #pragma once
 #include "script/lua_state.h"
 
-// Reads the table at `index`; its hooks are left on the stack: filter, map (nil where there is none). Raises a Lua error that says
-// what is wrong with it.
+// Reads the table at `index`; its hooks are left on the stack: filter, map (nil where there is none). Raises
+// a Lua error that says what is wrong with it.
 void script_facts_read(lua_State *L, int index, enum script_role role, struct script_facts *out);

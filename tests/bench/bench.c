@@ -1,7 +1,8 @@
-// bench.c - `sluice-bench`: runs the works of the benchmark one after the other and prints a line of JSON for each.
+// bench.c - `sluice-bench`: runs the works of the benchmark one after the other and prints a line of JSON for
+// each.
 //
-// Everything runs on this machine: the poster in this process, the sink in one of its own, the engine under test as a third.
-// Figures never decide the exit code; a work that could not be done to its end does.
+// Everything runs on this machine: the poster in this process, the sink in one of its own, the engine under
+// test as a third. Figures never decide the exit code; a work that could not be done to its end does.
 #include "cmd/args.h"
 #include "stop.h"
 #include "work.h"
@@ -16,11 +17,15 @@
 static const struct work works[] = {
     {"ingest", "records in and on disk; no stream", 3000000, 0, 500, 4, 5, 100000, 0, 8, "rest_bulk", false},
     {"bulk", "to rest_bulk without a script", 2000000, 0, 500, 4, 5, 100000, 1, 8, "rest_bulk", false},
-    {"lua", "the third work: Lua filter and map, to rest_bulk", 2000000, 0, 500, 4, 5, 100000, 1, 8, "rest_bulk", true},
+    {"lua", "the third work: Lua filter and map, to rest_bulk", 2000000, 0, 500, 4, 5, 100000, 1, 8,
+     "rest_bulk", true},
     {"rest", "to rest, one record a request", 200000, 0, 500, 2, 5, 100000, 1, 32, "rest", false},
-    {"streams10", "the third work with 10 streams, one an organisation", 2000000, 0, 500, 4, 10, 100000, 10, 8, "rest_bulk", true},
-    {"streams10k", "the same with 10,000 streams", 2000000, 0, 500, 4, 10000, 100000, 10000, 8, "rest_bulk", true},
-    {"latency", "the third work, 2,000 records a second in requests of 1 to 4", 20000, 2000, 0, 16, 5, 100000, 1, 8, "rest_bulk", true},
+    {"streams10", "the third work with 10 streams, one an organisation", 2000000, 0, 500, 4, 10, 100000, 10,
+     8, "rest_bulk", true},
+    {"streams10k", "the same with 10,000 streams", 2000000, 0, 500, 4, 10000, 100000, 10000, 8, "rest_bulk",
+     true},
+    {"latency", "the third work, 2,000 records a second in requests of 1 to 4", 20000, 2000, 0, 16, 5, 100000,
+     1, 8, "rest_bulk", true},
 };
 enum { WORKS = sizeof works / sizeof *works };
 
@@ -40,18 +45,22 @@ static void usage(void) {
        "  --in-flight N     in_flight of the streams\n"
        "  --deadline N      seconds until a work is given up (default 180)\n"
        "  --keep            leaves the data folders and the engines' logs");
-  for (size_t i = 0; i < WORKS; i++) printf("  %-12s %s\n", works[i].name, works[i].help);
+  for (size_t i = 0; i < WORKS; i++)
+    printf("  %-12s %s\n", works[i].name, works[i].help);
 }
 
 static void print_figures(const struct work *work, const struct work_figures *f) {
-  printf("{\"work\":\"%s\",\"records\":%" PRIu64 ",\"seconds\":%.3f,\"records_per_s\":%.0f,\"engine_cpu_us_per_record\":%.3f,"
-         "\"engine_cores\":%.2f,\"engine_peak_mb\":%.1f,\"sink_records\":%" PRIu64 ",\"sink_requests\":%" PRIu64
-         ",\"sink_mb\":%.1f,\"repeats\":%" PRIu64 ",\"strays\":%" PRIu64 ",\"refusals\":%" PRIu64,
-         work->name, f->records, f->seconds, f->records_per_s, f->cpu_us_per_record, f->cores, f->peak_mb, f->arrived,
-         f->sink_requests, (double)f->sink_bytes / 1e6, f->repeats, f->strays, f->refusals);
+  printf("{\"work\":\"%s\",\"records\":%" PRIu64
+         ",\"seconds\":%.3f,\"records_per_s\":%.0f,\"engine_cpu_us_per_record\":%.3f,"
+         "\"engine_cores\":%.2f,\"engine_peak_mb\":%.1f,\"sink_records\":%" PRIu64
+         ",\"sink_requests\":%" PRIu64 ",\"sink_mb\":%.1f,\"repeats\":%" PRIu64 ",\"strays\":%" PRIu64
+         ",\"refusals\":%" PRIu64,
+         work->name, f->records, f->seconds, f->records_per_s, f->cpu_us_per_record, f->cores, f->peak_mb,
+         f->arrived, f->sink_requests, (double)f->sink_bytes / 1e6, f->repeats, f->strays, f->refusals);
   if (strcmp(work->sink, "rest") == 0)
     printf(",\"requests_per_core_s\":%.0f", (double)f->sink_requests / (f->cores * f->seconds));
-  if (work->streams) printf(",\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f", f->p50_ms, f->p99_ms, f->max_ms);
+  if (work->streams)
+    printf(",\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f", f->p50_ms, f->p99_ms, f->max_ms);
   puts("}");
   fflush(stdout);
 }
@@ -67,7 +76,8 @@ static struct work adjusted(const struct work *work, const struct asked *a) {
 
 static size_t work_index(const char *name) {
   size_t i = 0;
-  while (i < WORKS && strcmp(works[i].name, name) != 0) i++;
+  while (i < WORKS && strcmp(works[i].name, name) != 0)
+    i++;
   return i;
 }
 
@@ -90,8 +100,7 @@ static bool run_with_companion(struct asked *a, size_t i) {
   size_t companion = work_index("streams10");
   bool ok = a->rates[companion] > 0 || run_one(a, companion);
   ok = run_one(a, i) && ok;
-  if (ok)
-    printf("{\"work\":\"streams10k/streams10\",\"ratio\":%.3f}\n", a->rates[i] / a->rates[companion]);
+  if (ok) printf("{\"work\":\"streams10k/streams10\",\"ratio\":%.3f}\n", a->rates[i] / a->rates[companion]);
   return ok;
 }
 
@@ -103,8 +112,10 @@ static bool run_named(struct asked *a, const char *name) {
 static bool run_all(struct asked *a, int count, char **names) {
   bool ok = true;
   if (count == 0)
-    for (size_t i = 0; i < WORKS && !stop_asked; i++) ok = run_named(a, works[i].name) && ok;
-  for (int i = 0; i < count && !stop_asked; i++) ok = run_named(a, names[i]) && ok;
+    for (size_t i = 0; i < WORKS && !stop_asked; i++)
+      ok = run_named(a, works[i].name) && ok;
+  for (int i = 0; i < count && !stop_asked; i++)
+    ok = run_named(a, names[i]) && ok;
   return ok && !stop_asked;
 }
 
@@ -123,24 +134,39 @@ static const char *engine_beside(void) {
   return path;
 }
 
-static const struct option options[] = {
-    {"engine", required_argument, NULL, 'e'},      {"data", required_argument, NULL, 'd'},
-    {"records", required_argument, NULL, 'r'},     {"seconds", required_argument, NULL, 's'},
-    {"connections", required_argument, NULL, 'c'}, {"in-flight", required_argument, NULL, 'i'},
-    {"deadline", required_argument, NULL, 'D'},    {"keep", no_argument, NULL, 'k'},
-    {"help", no_argument, NULL, 'h'},              {0}};
+static const struct option options[] = {{"engine", required_argument, NULL, 'e'},
+                                        {"data", required_argument, NULL, 'd'},
+                                        {"records", required_argument, NULL, 'r'},
+                                        {"seconds", required_argument, NULL, 's'},
+                                        {"connections", required_argument, NULL, 'c'},
+                                        {"in-flight", required_argument, NULL, 'i'},
+                                        {"deadline", required_argument, NULL, 'D'},
+                                        {"keep", no_argument, NULL, 'k'},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {0}};
 
 static bool option_take(struct asked *a, int option, int64_t *deadline_s) {
   switch (option) {
-  case 'e': a->place.engine = optarg; return true;
-  case 'd': a->place.folder = optarg; return true;
-  case 'k': return a->place.keep = true;
-  case 'r': return args_number("--records", optarg, 1, 500000000, &a->records);
-  case 's': return args_number("--seconds", optarg, 1, 3600, &a->seconds);
-  case 'c': return args_number("--connections", optarg, 1, 500, &a->connections);
-  case 'i': return args_number("--in-flight", optarg, 1, 64, &a->in_flight);
-  case 'D': return args_number("--deadline", optarg, 1, 86400, deadline_s);
-  default: return false;
+  case 'e':
+    a->place.engine = optarg;
+    return true;
+  case 'd':
+    a->place.folder = optarg;
+    return true;
+  case 'k':
+    return a->place.keep = true;
+  case 'r':
+    return args_number("--records", optarg, 1, 500000000, &a->records);
+  case 's':
+    return args_number("--seconds", optarg, 1, 3600, &a->seconds);
+  case 'c':
+    return args_number("--connections", optarg, 1, 500, &a->connections);
+  case 'i':
+    return args_number("--in-flight", optarg, 1, 64, &a->in_flight);
+  case 'D':
+    return args_number("--deadline", optarg, 1, 86400, deadline_s);
+  default:
+    return false;
   }
 }
 

@@ -1,8 +1,8 @@
 // engine.c - the engine under test: configured, started, asked for its port, and ended.
 #include "engine.h"
-#include "cmd/api_call.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cmd/api_call.h"
 #include "stop.h"
 #include <fcntl.h>
 #include <ftw.h>
@@ -68,7 +68,8 @@ static bool folder_make(struct engine *engine, const char *sinks, const char *un
            "  egress = { allow = { \"127.0.0.0/8\" } },\n"
            "}\n",
            engine->folder, engine->folder, sinks);
-  return write_file(engine, "sluice.lua", config, err) && write_file(engine, "scripts/bench.lua", engine_script, err);
+  return write_file(engine, "sluice.lua", config, err) &&
+         write_file(engine, "scripts/bench.lua", engine_script, err);
 }
 
 static _Noreturn void engine_main(const struct engine *engine, const char *program) {
@@ -115,7 +116,8 @@ static bool wait_for_port(struct engine *engine, struct err *err) {
   return true;
 }
 
-bool engine_start(struct engine *engine, const char *program, const char *sinks, const char *under, struct err *err) {
+bool engine_start(struct engine *engine, const char *program, const char *sinks, const char *under,
+                  struct err *err) {
   if (!folder_make(engine, sinks, under, err)) return false;
   snprintf(engine->log, sizeof engine->log, "%s/engine.log", engine->folder);
   engine->pid = fork();
@@ -146,7 +148,8 @@ void engine_stop(struct engine *engine, bool keep) {
   uint64_t deadline_ns = clock_mono_ns() + STOP_MS * 1000000ull;
   struct timespec pause = {0, 5000000};
   if (engine_alive(engine)) kill(engine->pid, SIGTERM);
-  while (engine_alive(engine) && clock_mono_ns() < deadline_ns) nanosleep(&pause, NULL);
+  while (engine_alive(engine) && clock_mono_ns() < deadline_ns)
+    nanosleep(&pause, NULL);
   if (engine_alive(engine)) {
     kill(engine->pid, SIGKILL);
     waitpid(engine->pid, NULL, 0);

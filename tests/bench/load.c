@@ -24,43 +24,65 @@ static const struct {
   const char *text;
   uint32_t width;
 } marks[MARKS] = {
-    [MARK_SERIAL] = {"<serial>", 9}, [MARK_ORGANISATION] = {"<org>", 5}, [MARK_ENDPOINT] = {"<endpoint>", 7},
-    [MARK_COST] = {"<cost>", 10},    [MARK_RX] = {"<rx>", 8},            [MARK_TX] = {"<tx>", 8},
-    [MARK_TOTAL] = {"<total>", 8},   [MARK_DAY] = {"<day>", 10},         [MARK_CLOCK] = {"<clock>", 8},
+    [MARK_SERIAL] = {"<serial>", 9},
+    [MARK_ORGANISATION] = {"<org>", 5},
+    [MARK_ENDPOINT] = {"<endpoint>", 7},
+    [MARK_COST] = {"<cost>", 10},
+    [MARK_RX] = {"<rx>", 8},
+    [MARK_TX] = {"<tx>", 8},
+    [MARK_TOTAL] = {"<total>", 8},
+    [MARK_DAY] = {"<day>", 10},
+    [MARK_CLOCK] = {"<clock>", 8},
     [MARK_MILLI] = {"<ms>", 3},
 };
 
 static const char usage_text[] =
-    "{\"cost\":<cost>,\"id\":<serial>,\"operator\":{\"id\":48,\"name\":\"SFR Cegetel\",\"country\":{\"id\":68,\"name\":\"France\"}},"
-    "\"organisation\":{\"id\":<org>,\"name\":\"Customer <org>\"},\"tariff\":{\"ratezone\":{\"id\":83,\"name\":\"Europe_I\"},"
-    "\"id\":64,\"name\":\"Global Pro I\"},\"traffic_type\":{\"id\":5,\"name\":\"Data\"},\"endpoint\":{\"id\":<endpoint>},"
+    "{\"cost\":<cost>,\"id\":<serial>,\"operator\":{\"id\":48,\"name\":\"SFR "
+    "Cegetel\",\"country\":{\"id\":68,\"name\":\"France\"}},"
+    "\"organisation\":{\"id\":<org>,\"name\":\"Customer "
+    "<org>\"},\"tariff\":{\"ratezone\":{\"id\":83,\"name\":\"Europe_I\"},"
+    "\"id\":64,\"name\":\"Global Pro "
+    "I\"},\"traffic_type\":{\"id\":5,\"name\":\"Data\"},\"endpoint\":{\"id\":<endpoint>},"
     "\"imsi\":\"90140530<endpoint>\",\"volume\":{\"rx\":<rx>,\"tx\":<tx>,\"total\":<total>},"
     "\"start_timestamp\":\"<day> <clock>\",\"sim\":{\"iccid\":\"8988228066<serial>\",\"id\":2<endpoint>},"
     "\"currency\":{\"symbol\":\"\u20ac\",\"code\":\"EUR\",\"id\":1},\"end_timestamp\":\"<day> <clock>\"}";
 
 // %1$s: description, %2$d: event type, %3$d %4$s: severity, %5$s: detail.
 static const char event_text[] =
-    "{\"id\":<serial>,\"alert\":false,\"description\":\"%1$s. Endpoint '<endpoint>' \\\"quoted\\\" \\\\ path.\","
+    "{\"id\":<serial>,\"alert\":false,\"description\":\"%1$s. Endpoint '<endpoint>' \\\"quoted\\\" \\\\ "
+    "path.\","
     "\"timestamp\":\"<day>T<clock>.<ms>+0000\",\"event_type\":{\"id\":%2$d,\"description\":\"%1$s\"},"
-    "\"event_source\":{\"id\":0,\"description\":\"Network\"},\"event_severity\":{\"id\":%3$d,\"description\":\"%4$s\"},"
-    "\"organisation\":{\"id\":<org>,\"name\":\"Customer <org>\"},\"endpoint\":{\"id\":<endpoint>,\"name\":\"GPS Tracker "
+    "\"event_source\":{\"id\":0,\"description\":\"Network\"},\"event_severity\":{\"id\":%3$d,\"description\":"
+    "\"%4$s\"},"
+    "\"organisation\":{\"id\":<org>,\"name\":\"Customer "
+    "<org>\"},\"endpoint\":{\"id\":<endpoint>,\"name\":\"GPS Tracker "
     "<endpoint>\",\"ip_address\":\"100.79.0.135\",\"tags\":\"fleet,truck\",\"imei\":\"86278903<endpoint>\"},"
-    "\"imsi\":{\"id\":3<endpoint>,\"imsi\":\"90140530<endpoint>\",\"import_date\":\"2019-06-10T14:12:01.000+0000\"},"
-    "\"sim\":{\"id\":2<endpoint>,\"iccid\":\"8988228066<serial>\",\"production_date\":\"2019-06-17T11:11:11.000+0000\"}%5$s}";
+    "\"imsi\":{\"id\":3<endpoint>,\"imsi\":\"90140530<endpoint>\",\"import_date\":\"2019-06-10T14:12:01.000+"
+    "0000\"},"
+    "\"sim\":{\"id\":2<endpoint>,\"iccid\":\"8988228066<serial>\",\"production_date\":\"2019-06-17T11:11:11."
+    "000+0000\"}%5$s}";
 
 static const char detail_none[] = "";
-static const char detail_location[] =
-    ",\"detail\":{\"id\":5,\"name\":\"Swisscom\",\"country\":{\"id\":41,\"name\":\"Switzerland\",\"country_code\":\"41\","
-    "\"mcc\":\"228\",\"iso_code\":\"ch\"},\"tapcode\":[{\"id\":2,\"tapcode\":\"DEUD2\"}],\"mnc\":[{\"id\":3,\"mnc\":\"01\"}]}";
+static const char detail_location[] = ",\"detail\":{\"id\":5,\"name\":\"Swisscom\",\"country\":{\"id\":41,"
+                                      "\"name\":\"Switzerland\",\"country_code\":\"41\","
+                                      "\"mcc\":\"228\",\"iso_code\":\"ch\"},\"tapcode\":[{\"id\":2,"
+                                      "\"tapcode\":\"DEUD2\"}],\"mnc\":[{\"id\":3,\"mnc\":\"01\"}]}";
 static const char detail_pdp[] =
-    ",\"detail\":{\"id\":48,\"name\":\"SFR Cegetel\",\"volume\":{\"rx\":<rx>,\"tx\":<tx>,\"total\":<total>},\"pdp_context\":"
-    "{\"mcc\":\"208\",\"tunnel_created\":\"<day>T<clock>\",\"ggsn_control_plane_ip_address\":\"185.57.216.183\","
-    "\"pdp_context_id\":\"<serial>\",\"imeisv\":\"898830300<endpoint>\",\"region\":\"eu-west-1\",\"lac\":23071,\"sac\":4857,"
+    ",\"detail\":{\"id\":48,\"name\":\"SFR "
+    "Cegetel\",\"volume\":{\"rx\":<rx>,\"tx\":<tx>,\"total\":<total>},\"pdp_context\":"
+    "{\"mcc\":\"208\",\"tunnel_created\":\"<day>T<clock>\",\"ggsn_control_plane_ip_address\":\"185.57.216."
+    "183\","
+    "\"pdp_context_id\":\"<serial>\",\"imeisv\":\"898830300<endpoint>\",\"region\":\"eu-west-1\",\"lac\":"
+    "23071,\"sac\":4857,"
     "\"rat_type\":1,\"gtp_version\":\"1\",\"ue_ip_address\":\"100.105.0.183\",\"mnc\":\"10\","
-    "\"sgsn_data_plane_ip_address\":\"216.155.166.183\",\"ci\":null,\"apn\":null,\"tx_teid_control_plane\":1<serial>,"
-    "\"rx_teid\":3520447535,\"rac\":null,\"imsi\":\"90140530<endpoint>\",\"sgsn_control_plane_ip_address\":\"216.155.165.183\","
-    "\"nsapi\":6,\"breakout_ip\":null,\"ggsn_data_plane_ip_address\":\"185.57.216.183\",\"tx_teid_data_plane\":369448323},"
-    "\"country\":{\"id\":68,\"name\":\"France\",\"country_code\":\"33\",\"mcc\":\"208\",\"iso_code\":\"fr\"}}";
+    "\"sgsn_data_plane_ip_address\":\"216.155.166.183\",\"ci\":null,\"apn\":null,\"tx_teid_control_plane\":1<"
+    "serial>,"
+    "\"rx_teid\":3520447535,\"rac\":null,\"imsi\":\"90140530<endpoint>\",\"sgsn_control_plane_ip_address\":"
+    "\"216.155.165.183\","
+    "\"nsapi\":6,\"breakout_ip\":null,\"ggsn_data_plane_ip_address\":\"185.57.216.183\",\"tx_teid_data_"
+    "plane\":369448323},"
+    "\"country\":{\"id\":68,\"name\":\"France\",\"country_code\":\"33\",\"mcc\":\"208\",\"iso_code\":\"fr\"}"
+    "}";
 
 // Event types with their share of a thousand events, as the samples have them (those without a SIM left out).
 static const struct event_kind {
@@ -70,11 +92,11 @@ static const struct event_kind {
   const char *detail;
   unsigned share;
 } event_kinds[] = {
-    {1, "Update location", 0, detail_location, 190},   {2, "Update GPRS location", 0, detail_location, 210},
-    {3, "Create PDP Context", 0, detail_pdp, 180},     {4, "Update PDP Context", 0, detail_pdp, 115},
-    {5, "Delete PDP Context", 0, detail_pdp, 225},     {8, "SIM activation", 0, detail_none, 10},
-    {9, "SIM suspension", 0, detail_none, 15},         {10, "SIM deletion", 0, detail_none, 15},
-    {11, "Endpoint blocked", 1, detail_none, 20},      {12, "Organisation blocked", 1, detail_none, 20},
+    {1, "Update location", 0, detail_location, 190}, {2, "Update GPRS location", 0, detail_location, 210},
+    {3, "Create PDP Context", 0, detail_pdp, 180},   {4, "Update PDP Context", 0, detail_pdp, 115},
+    {5, "Delete PDP Context", 0, detail_pdp, 225},   {8, "SIM activation", 0, detail_none, 10},
+    {9, "SIM suspension", 0, detail_none, 15},       {10, "SIM deletion", 0, detail_none, 15},
+    {11, "Endpoint blocked", 1, detail_none, 20},    {12, "Organisation blocked", 1, detail_none, 20},
 };
 
 enum {
@@ -82,7 +104,7 @@ enum {
   EVENT_SHARES = 1000,
   EVENT_TYPE_KEPT = 5,
   ENDPOINT_FIRST = 8000000,
-  MARK_BYTES = 16, // the widest mark, rounded up
+  MARK_BYTES = 16,            // the widest mark, rounded up
   BODY_BYTES_A_RECORD = 2048, // more than the longest template
 };
 
@@ -103,7 +125,8 @@ struct load_body {
 static const struct event_kind *event_kind_at(uint64_t random) {
   unsigned share = (unsigned)(random % EVENT_SHARES);
   const struct event_kind *kind = event_kinds;
-  while (share >= kind->share) share -= kind++->share;
+  while (share >= kind->share)
+    share -= kind++->share;
   return kind;
 }
 
@@ -121,7 +144,8 @@ static void append(struct load_body *b, const char *at, size_t len) {
 
 static enum mark mark_at(const char *text) {
   enum mark mark = 0;
-  while (mark < MARKS && strncmp(text, marks[mark].text, strlen(marks[mark].text)) != 0) mark++;
+  while (mark < MARKS && strncmp(text, marks[mark].text, strlen(marks[mark].text)) != 0)
+    mark++;
   return mark;
 }
 
@@ -216,17 +240,30 @@ static void figures_write(struct figures *f, const struct load_mix *mix, uint64_
 static void place_write(char *out, enum mark mark, const struct figures *f) {
   const char *text = f->text[mark];
   switch (mark) {
-  case MARK_MILLI: memcpy(out, text, 3); break;
-  case MARK_ORGANISATION: memcpy(out, text, 5); break;
-  case MARK_ENDPOINT: memcpy(out, text, 7); break;
+  case MARK_MILLI:
+    memcpy(out, text, 3);
+    break;
+  case MARK_ORGANISATION:
+    memcpy(out, text, 5);
+    break;
+  case MARK_ENDPOINT:
+    memcpy(out, text, 7);
+    break;
   case MARK_RX:
   case MARK_TX:
   case MARK_TOTAL:
-  case MARK_CLOCK: memcpy(out, text, 8); break;
-  case MARK_SERIAL: memcpy(out, text, 9); break;
+  case MARK_CLOCK:
+    memcpy(out, text, 8);
+    break;
+  case MARK_SERIAL:
+    memcpy(out, text, 9);
+    break;
   case MARK_COST:
-  case MARK_DAY: memcpy(out, text, 10); break;
-  case MARKS: break;
+  case MARK_DAY:
+    memcpy(out, text, 10);
+    break;
+  case MARKS:
+    break;
   }
 }
 

@@ -1,7 +1,9 @@
-// load.h - the records a work posts: bodies made once from templates, of which only ids, times and figures are written anew.
+// load.h - the records a work posts: bodies made once from templates, of which only ids, times and figures
+// are written anew.
 //
-// Each record carries a serial of its own, 9 digits, in its id and its ICCID (which a script keeps), so that the sink knows each
-// record it sees. About 730 bytes a record, 70 % usage, the events by type as in the samples; every record has a SIM.
+// Each record carries a serial of its own, 9 digits, in its id and its ICCID (which a script keeps), so that
+// the sink knows each record it sees. About 730 bytes a record, 70 % usage, the events by type as in the
+// samples; every record has a SIM.
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
@@ -29,5 +31,6 @@ void load_body_free(struct load_body *body); // takes NULL
 // Writes it anew with the serials from `serial` on. Borrowed until the next time.
 struct slice load_body_write(struct load_body *body, uint64_t serial);
 uint32_t load_body_records(const struct load_body *body);
-// How many of its records the filter of the third work keeps: usage, events of a severity, and those of type 5.
+// How many of its records the filter of the third work keeps: usage, events of a severity, and those of
+// type 5.
 uint32_t load_body_kept(const struct load_body *body);

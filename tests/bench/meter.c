@@ -1,4 +1,5 @@
-// meter.c - reads /proc: parents from stat, CPU from stat, memory from smaps_rollup (Pss, so what is shared counts once).
+// meter.c - reads /proc: parents from stat, CPU from stat, memory from smaps_rollup (Pss, so what is shared
+// counts once).
 #include "meter.h"
 #include "base/mem.h"
 #include <ctype.h>
@@ -43,8 +44,8 @@ static bool process_read(pid_t pid, struct process *out) {
   unsigned long user, system;
   long child_user, child_system;
   int parent;
-  if (!name_end || sscanf(name_end + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld", &parent, &user,
-                          &system, &child_user, &child_system) != 5)
+  if (!name_end || sscanf(name_end + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld",
+                          &parent, &user, &system, &child_user, &child_system) != 5)
     return false;
   *out = (struct process){pid, parent, user + system + (uint64_t)child_user + (uint64_t)child_system};
   return true;
@@ -67,7 +68,8 @@ static void family_read(pid_t root, struct family *f) {
     while (folder && (entry = readdir(folder)) && f->count < FAMILY) {
       if (!isdigit((unsigned char)entry->d_name[0])) continue;
       pid_t pid = (pid_t)atoi(entry->d_name);
-      if (!family_has(f, pid) && process_read(pid, &process) && family_has(f, process.parent)) f->all[f->count++] = process;
+      if (!family_has(f, pid) && process_read(pid, &process) && family_has(f, process.parent))
+        f->all[f->count++] = process;
     }
     if (folder) closedir(folder);
   }
@@ -80,7 +82,8 @@ static uint64_t process_bytes(pid_t pid) {
   FILE *file = fopen(path, "re");
   if (!file) return 0;
   while (fgets(line, sizeof line, file)) {
-    if (sscanf(line, "Pss_Anon: %lu", &kilobytes) == 1 || sscanf(line, "Pss_Shmem: %lu", &kilobytes) == 1) sum += kilobytes;
+    if (sscanf(line, "Pss_Anon: %lu", &kilobytes) == 1 || sscanf(line, "Pss_Shmem: %lu", &kilobytes) == 1)
+      sum += kilobytes;
   }
   fclose(file);
   return (uint64_t)sum * 1024;
@@ -90,7 +93,8 @@ static void sample(struct meter *meter) {
   struct family family;
   uint64_t bytes = 0;
   family_read(meter->pid, &family);
-  for (size_t i = 0; i < family.count; i++) bytes += process_bytes(family.all[i].pid);
+  for (size_t i = 0; i < family.count; i++)
+    bytes += process_bytes(family.all[i].pid);
   if (bytes > atomic_load(&meter->peak_bytes)) atomic_store(&meter->peak_bytes, bytes);
 }
 
@@ -124,7 +128,8 @@ uint64_t meter_cpu_us(const struct meter *meter) {
   struct family family;
   uint64_t ticks = 0;
   family_read(meter->pid, &family);
-  for (size_t i = 0; i < family.count; i++) ticks += family.all[i].ticks;
+  for (size_t i = 0; i < family.count; i++)
+    ticks += family.all[i].ticks;
   return ticks * 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 

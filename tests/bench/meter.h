@@ -10,5 +10,6 @@ struct meter *meter_start(pid_t pid);
 void meter_stop(struct meter *meter); // takes NULL
 // User and system time of all of them so far, those that have ended included, in microseconds.
 uint64_t meter_cpu_us(const struct meter *meter);
-// The most they held at once: anonymous and shared memory, what is shared counted once; file pages left out. Bytes.
+// The most they held at once: anonymous and shared memory, what is shared counted once; file pages left out.
+// Bytes.
 uint64_t meter_peak_bytes(const struct meter *meter);

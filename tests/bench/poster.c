@@ -1,4 +1,5 @@
-// poster.c - non-blocking connections on one epoll loop; a small HTTP/1.1 client of its own, for libcurl would cost more than the engine.
+// poster.c - non-blocking connections on one epoll loop; a small HTTP/1.1 client of its own, for libcurl
+// would cost more than the engine.
 #include "poster.h"
 #include "base/mem.h"
 #include "stop.h"
@@ -44,14 +45,15 @@ struct poster {
   struct posted *posted;
   struct link *links;
   int epoll, timer;
-  uint32_t busy;     // links that are not free
-  uint32_t turn;     // where the search for a free link begins
-  uint64_t serial;   // next
-  bool was_short;    // a record came due while no link was free
+  uint32_t busy;   // links that are not free
+  uint32_t turn;   // where the search for a free link begins
+  uint64_t serial; // next
+  bool was_short;  // a record came due while no link was free
 };
 
 static int connect_to(int port, struct err *err) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -87,8 +89,9 @@ static bool link_flush(struct link *link, struct err *err) {
   while (link->sent < total) {
     size_t head_left = link->sent < link->head_len ? link->head_len - link->sent : 0;
     size_t body_at = link->sent - (link->head_len - head_left);
-    struct iovec pieces[2] = {{link->head + link->head_len - head_left, head_left},
-                              {(char *)(uintptr_t)link->body_text.at + body_at, link->body_text.len - body_at}};
+    struct iovec pieces[2] = {
+        {link->head + link->head_len - head_left, head_left},
+        {(char *)(uintptr_t)link->body_text.at + body_at, link->body_text.len - body_at}};
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
     ssize_t sent = sendmsg(link->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EAGAIN) return true;
@@ -111,12 +114,14 @@ static bool link_post(struct poster *p, struct link *link, uint64_t sent_ns, str
   link->body = link->bodies[link->body_turn++ % link->body_count];
   uint32_t records = load_body_records(link->body);
   link->body_text = load_body_write(link->body, p->serial);
-  link->head_len = (size_t)snprintf(link->head, HEAD_BYTES,
-                                    "POST /api/v1/records HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n"
-                                    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-                                    posting->port, posting->token, link->body_text.len);
+  link->head_len =
+      (size_t)snprintf(link->head, HEAD_BYTES,
+                       "POST /api/v1/records HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n"
+                       "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+                       posting->port, posting->token, link->body_text.len);
   if (sent_ns == 0) sent_ns = clock_mono_ns();
-  for (uint32_t i = 0; i < records; i++) posting->tally->sent_ns[p->serial + i] = sent_ns;
+  for (uint32_t i = 0; i < records; i++)
+    posting->tally->sent_ns[p->serial + i] = sent_ns;
   p->serial += records;
   p->busy++;
   return link_send(link, err);
@@ -259,7 +264,8 @@ static bool open_all(struct poster *p, struct err *err) {
 static void close_all(struct poster *p) {
   for (uint32_t i = 0; i < p->posting->connections; i++) {
     if (p->links[i].fd > 0) close(p->links[i].fd);
-    for (uint32_t k = 0; k < SMALL_BODIES; k++) load_body_free(p->links[i].bodies[k]);
+    for (uint32_t k = 0; k < SMALL_BODIES; k++)
+      load_body_free(p->links[i].bodies[k]);
   }
   mem_free(p->links);
   if (p->epoll >= 0) close(p->epoll);

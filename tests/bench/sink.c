@@ -1,6 +1,7 @@
 // sink.c - one epoll loop, one read buffer for all connections, and answers formed beforehand.
 //
-// A record is known by the ICCID in it; a body is never parsed and never kept, but for the few bytes an ICCID may be cut at.
+// A record is known by the ICCID in it; a body is never parsed and never kept, but for the few bytes an ICCID
+// may be cut at.
 #include "sink.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -46,7 +47,8 @@ struct catcher {
 
 static uint64_t serial_at(const char *digits) {
   uint64_t serial = 0;
-  for (int i = 0; i < LOAD_SERIAL_DIGITS; i++) serial = serial * 10 + (uint64_t)(digits[i] - '0');
+  for (int i = 0; i < LOAD_SERIAL_DIGITS; i++)
+    serial = serial * 10 + (uint64_t)(digits[i] - '0');
   return serial - LOAD_SERIAL_FIRST;
 }
 
@@ -64,10 +66,12 @@ static bool say(struct peer *peer, const char *text) {
 }
 
 static void add(atomic_uint_least64_t *counter, uint64_t more) {
-  atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
+  atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+                        memory_order_relaxed);
 }
 
-// A header that is whole: how long is its body? Only Content-Length is understood. False: not, or the peer is gone.
+// A header that is whole: how long is its body? Only Content-Length is understood. False: not, or the peer is
+// gone.
 static bool header_take(struct peer *peer, char *at, size_t len) {
   at[len - 1] = '\0';
   const char *length = strcasestr(at, "\r\ncontent-length:");

@@ -1,4 +1,5 @@
-// sink.h - a receiver as cheap as one can be, in its own process: reads bodies, answers 200, tells the tally which records came.
+// sink.h - a receiver as cheap as one can be, in its own process: reads bodies, answers 200, tells the tally
+// which records came.
 #pragma once
 #include "base/err.h"
 #include "tally.h"

@@ -7,7 +7,8 @@ static size_t tally_bytes(uint64_t limit) {
 }
 
 struct tally *tally_new(uint64_t limit) {
-  void *at = mmap(NULL, tally_bytes(limit), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *at = mmap(NULL, tally_bytes(limit), PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (at == MAP_FAILED) return NULL;
   struct tally *tally = at;
   tally->limit = limit;
@@ -33,7 +34,8 @@ static uint64_t bucket_end(unsigned bucket) {
 
 static void add(atomic_uint_least64_t *counter, uint64_t more) {
   // One writer: no locked instruction needed.
-  atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_release);
+  atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+                        memory_order_release);
 }
 
 void tally_arrived(struct tally *tally, uint64_t serial, uint64_t now_ns) {
@@ -57,7 +59,8 @@ void tally_arrived(struct tally *tally, uint64_t serial, uint64_t now_ns) {
 
 double tally_latency_ms(const struct tally *tally, double share) {
   uint64_t total = 0, below = 0;
-  for (unsigned i = 0; i < TALLY_BUCKETS; i++) total += tally->buckets[i];
+  for (unsigned i = 0; i < TALLY_BUCKETS; i++)
+    total += tally->buckets[i];
   for (unsigned i = 0; i < TALLY_BUCKETS && total > 0; i++) {
     below += tally->buckets[i];
     uint64_t end_ns = bucket_end(i) < tally->longest_ns ? bucket_end(i) : tally->longest_ns;

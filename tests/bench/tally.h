@@ -1,4 +1,5 @@
-// tally.h - what has been posted and what has arrived, in memory that the poster and the sink's process share.
+// tally.h - what has been posted and what has arrived, in memory that the poster and the sink's process
+// share.
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -10,15 +11,15 @@ enum { TALLY_BUCKETS = 64 * 16 }; // 16 to a power of two: a latency is known to
 struct tally {
   // Written by the sink alone.
   atomic_uint_least64_t requests, bytes;
-  atomic_uint_least64_t records; // different ones
-  atomic_uint_least64_t repeats; // arrived before: at least once is no more than that
-  atomic_uint_least64_t strays;  // with a serial that nobody posted
-  atomic_uint_least64_t last_ns; // the monotonic clock when the last record arrived
+  atomic_uint_least64_t records;   // different ones
+  atomic_uint_least64_t repeats;   // arrived before: at least once is no more than that
+  atomic_uint_least64_t strays;    // with a serial that nobody posted
+  atomic_uint_least64_t last_ns;   // the monotonic clock when the last record arrived
   uint64_t buckets[TALLY_BUCKETS]; // latencies in nanoseconds, from post to arrival
   uint64_t longest_ns;
   // Written by the poster before the record leaves.
-  uint64_t limit;      // serials are below this
-  uint64_t sent_ns[];  // by serial; behind them, a bit a serial: seen by the sink
+  uint64_t limit;     // serials are below this
+  uint64_t sent_ns[]; // by serial; behind them, a bit a serial: seen by the sink
 };
 
 // Shared with children forked later; NULL when there is no memory for so many records.

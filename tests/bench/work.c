@@ -1,4 +1,5 @@
-// work.c - one work of the benchmark: sink, engine and streams up; records through; figures read; all down again.
+// work.c - one work of the benchmark: sink, engine and streams up; records through; figures read; all down
+// again.
 #include "work.h"
 #include "base/clock.h"
 #include "engine.h"
@@ -13,7 +14,10 @@
 
 volatile sig_atomic_t stop_asked;
 
-enum { POLL_NS = 1000000, SPARE_SERIALS = 10000 }; // spare: the last round of requests may go past the records asked for
+enum {
+  POLL_NS = 1000000,
+  SPARE_SERIALS = 10000
+}; // spare: the last round of requests may go past the records asked for
 
 struct run {
   const struct work *work;
@@ -30,9 +34,11 @@ static json_t *stream_definition(uint32_t i, const void *arg) {
   char name[32], url[64];
   snprintf(name, sizeof name, "bench %" PRIu32, i);
   snprintf(url, sizeof url, "http://127.0.0.1:%d/", run->sink.port);
-  json_t *stream = json_pack("{s:s, s:s, s:s, s:{s:s}, s:i, s:b}", "name", name, "type", "usage_and_events", "sink",
-                             work->sink, "settings", "url", url, "in_flight", (int)work->in_flight, "active", 1);
-  json_object_set_new(stream, "organisation_id", work->streams == 1 ? json_null() : json_integer(LOAD_ORGANISATION + i));
+  json_t *stream =
+      json_pack("{s:s, s:s, s:s, s:{s:s}, s:i, s:b}", "name", name, "type", "usage_and_events", "sink",
+                work->sink, "settings", "url", url, "in_flight", (int)work->in_flight, "active", 1);
+  json_object_set_new(stream, "organisation_id",
+                      work->streams == 1 ? json_null() : json_integer(LOAD_ORGANISATION + i));
   if (work->script) json_object_set_new(stream, "script_name", json_string("bench"));
   return stream;
 }
@@ -60,14 +66,15 @@ static bool wait_for_arrivals(struct run *run, uint64_t expected, struct err *er
   while (atomic_load(&run->tally->records) < expected) {
     if (!engine_alive(&run->engine)) return err_set(err, "the engine ended");
     if (stop_due(run->deadline_ns))
-      return err_set(err, "only %" PRIu64 " of %" PRIu64 " records arrived in time", (uint64_t)atomic_load(&run->tally->records),
-                     expected);
+      return err_set(err, "only %" PRIu64 " of %" PRIu64 " records arrived in time",
+                     (uint64_t)atomic_load(&run->tally->records), expected);
     nanosleep(&pause, NULL);
   }
   return true;
 }
 
-static void read_figures(const struct run *run, const struct posted *posted, uint64_t cpu_us, struct work_figures *f) {
+static void read_figures(const struct run *run, const struct posted *posted, uint64_t cpu_us,
+                         struct work_figures *f) {
   const struct tally *tally = run->tally;
   uint64_t end_ns = run->work->streams ? atomic_load(&tally->last_ns) : posted->last_ns;
   f->records = posted->records;
@@ -109,7 +116,8 @@ static bool measure(struct run *run, struct work_figures *figures, struct err *e
   return ok;
 }
 
-bool work_run(const struct work *work, const struct work_place *place, struct work_figures *figures, struct err *err) {
+bool work_run(const struct work *work, const struct work_place *place, struct work_figures *figures,
+              struct err *err) {
   struct run run = {.work = work, .deadline_ns = clock_mono_ns() + place->deadline_s * 1000000000ull};
   *figures = (struct work_figures){0};
   bool ok = set_up(&run, place, err) && measure(&run, figures, err);

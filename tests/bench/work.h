@@ -7,7 +7,7 @@
 struct work {
   const char *name, *help;
   uint64_t records;
-  uint32_t records_per_s;     // 0: as fast as the engine takes them
+  uint32_t records_per_s;       // 0: as fast as the engine takes them
   uint32_t records_per_request; // 0: 1 to 4
   uint32_t connections;
   uint32_t organisations, endpoints;
@@ -28,5 +28,7 @@ struct work_figures {
   double seconds, records_per_s, cpu_us_per_record, cores, peak_mb, p50_ms, p99_ms, max_ms;
 };
 
-// False with err when the work could not be done to its end: the engine did not start, broke off, or records are missing.
-bool work_run(const struct work *work, const struct work_place *place, struct work_figures *figures, struct err *err);
+// False with err when the work could not be done to its end: the engine did not start, broke off, or records
+// are missing.
+bool work_run(const struct work *work, const struct work_place *place, struct work_figures *figures,
+              struct err *err);

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 
 const root = new URL('../..', import.meta.url).pathname;
 export const program = process.env.SLUICE ?? join(root, 'build/sluice');
-const TOKEN = 'operator-of-the-tests';
+export const TOKEN = 'operator-of-the-tests';
 
 // Waits until `ask` gives something true; no fixed sleeps.
 export async function until(ask, what = 'the condition', ms = 30000) {

@@ -1,4 +1,5 @@
-// Proves that a script is compiled and checked with errors that name the place and the remedy, and that its facts are read.
+// Proves that a script is compiled and checked with errors that name the place and the remedy, and that its
+// facts are read.
 #include "base/limits.h"
 #include "script_support.h"
 
@@ -28,7 +29,8 @@ static void broken_scripts_are_refused_with_their_place(void **state) {
       {"return { api = 1, alert = true }", "a:b: 'alert' must be a function, not a boolean"},
       {"return { api = 1, match = 5 }", "a:b: 'match' must be a table, such as { kind = { \"event\" } }"},
       {"return { api = 1, match = { kinds = {} } }", "a:b: 'match.kinds' is not known; did you mean 'kind'?"},
-      {"return { api = 1, match = { kind = 'event' } }", "a:b: match.kind must be a list, such as { \"event\" }"},
+      {"return { api = 1, match = { kind = 'event' } }",
+       "a:b: match.kind must be a list, such as { \"event\" }"},
       {"return { api = 1, match = { kind = {} } }", "a:b: match.kind must be a list, such as { \"event\" }"},
       {"return { api = 1, match = { kind = { 'evnt' } } }",
        "a:b: match.kind: 'evnt' is no kind of record: \"event\", \"usage\" or \"alert\""},
@@ -53,10 +55,12 @@ static void a_source_has_a_largest_length(void **state) {
   size_t len = 1 << 20;
   char *source = test_malloc(len), expected[100];
   memset(source, ' ', len);
-  snprintf(expected, sizeof expected, "big: a script has at most %d bytes, this one has %zu", LIMIT_SCRIPT_SOURCE_BYTES, len);
+  snprintf(expected, sizeof expected, "big: a script has at most %d bytes, this one has %zu",
+           LIMIT_SCRIPT_SOURCE_BYTES, len);
   refused("big", slice_make(source, len), SCRIPT_STREAM, expected);
   memcpy(source, "return{api=1}", 13);
-  struct script *script = script_load("big", slice_make(source, LIMIT_SCRIPT_SOURCE_BYTES), SCRIPT_STREAM, NULL, NULL);
+  struct script *script =
+      script_load("big", slice_make(source, LIMIT_SCRIPT_SOURCE_BYTES), SCRIPT_STREAM, NULL, NULL);
   assert_non_null(script);
   script_free(script);
   test_free(source);
@@ -106,7 +110,8 @@ static void a_sinks_table_may_hold_more(void **state) {
   assert_non_null(script);
   assert_true(script_facts(script)->has_map);
   script_free(script);
-  refused("sink", slice_of("return { api = 1, map = 5 }"), SCRIPT_SINK, "sink: 'map' must be a function, not a number");
+  refused("sink", slice_of("return { api = 1, map = 5 }"), SCRIPT_SINK,
+          "sink: 'map' must be a function, not a number");
 }
 
 static void a_loaded_script_is_small(void **state) {

@@ -1,4 +1,5 @@
-// Proves that hooks read a record as it is, that what they return becomes the JSON it should be, and that failures name the place.
+// Proves that hooks read a record as it is, that what they return becomes the JSON it should be, and that
+// failures name the place.
 #include "base/limits.h"
 #include "script_support.h"
 
@@ -10,26 +11,37 @@ static void a_record_reads_like_a_table(void **state) {
       {"return { a = rec.id, b = rec.endpoint.id, c = rec.cost, d = rec.alert }",
        "{\"a\":174000001,\"b\":8000135,\"c\":0.008531,\"d\":false}"},
       {"return { a = rec.organisation.name }", "{\"a\":\"Customer \\\"80000\\\" \xe2\x82\xac\"}"},
-      {"return { a = rec.endpoint.name == nil, b = rec.nothing == nil, c = has(rec, 'endpoint.name'), d = has(rec, 'no.name') }",
+      {"return { a = rec.endpoint.name == nil, b = rec.nothing == nil, c = has(rec, 'endpoint.name'), d = "
+       "has(rec, 'no.name') }",
        "{\"a\":true,\"b\":true,\"c\":true,\"d\":false}"},
-      {"return { a = get(rec, 'endpoint.name', 'none'), b = get(rec, 'detail.volume.total'), c = get(rec, 'x.y', 0), d = get(nil, 'x', 1) }",
+      {"return { a = get(rec, 'endpoint.name', 'none'), b = get(rec, 'detail.volume.total'), c = get(rec, "
+       "'x.y', 0), d = get(nil, 'x', 1) }",
        "{\"a\":\"none\",\"b\":1.5,\"c\":0,\"d\":1}"},
-      {"local t = { a = { b = rec, n = null } } return { get(t, 'a.b.endpoint.id'), get(t, 'a.n', 2), has(t, 'a.n'), has(t, 'a.x') }",
+      {"local t = { a = { b = rec, n = null } } return { get(t, 'a.b.endpoint.id'), get(t, 'a.n', 2), has(t, "
+       "'a.n'), has(t, 'a.x') }",
        "[8000135,2,true,false]"},
       {"return { type(rec), type(rec.endpoint), type(rec.id), type(rec.big), type(null), type('') }",
        "[\"table\",\"table\",\"number\",\"number\",\"null\",\"string\"]"},
-      {"return { #rec.endpoint.tags, #rec.none, #rec.endpoint, rec.endpoint.tags[2], rec.endpoint.tags[4], rec.endpoint.tags[1] }",
+      {"return { #rec.endpoint.tags, #rec.none, #rec.endpoint, rec.endpoint.tags[2], rec.endpoint.tags[4], "
+       "rec.endpoint.tags[1] }",
        "[4,0,0,\"truck\",7,\"fleet\"]"},
-      {"return { tostring(rec.endpoint.tags[3]), tostring(rec.endpoint.tags[5]), tostring(rec.endpoint.tags[0]), tostring(rec.endpoint.tags[1.5]) }",
+      {"return { tostring(rec.endpoint.tags[3]), tostring(rec.endpoint.tags[5]), "
+       "tostring(rec.endpoint.tags[0]), tostring(rec.endpoint.tags[1.5]) }",
        "[\"nil\",\"nil\",\"nil\",\"nil\"]"},
-      {"local t = {} for i, v in ipairs(rec.endpoint.tags) do t[i] = v end return t", "[\"fleet\",\"truck\"]"},
-      {"local t = {} for k, v in pairs(rec.endpoint.tags) do t[#t + 1] = k .. v end return t", "[\"1fleet\",\"2truck\",\"47\"]"},
-      {"local t = {} for k, v in pairs(rec.endpoint) do t[k] = v end return t", "{\"id\":8000135,\"tags\":[\"fleet\",\"truck\",null,7]}"},
+      {"local t = {} for i, v in ipairs(rec.endpoint.tags) do t[i] = v end return t",
+       "[\"fleet\",\"truck\"]"},
+      {"local t = {} for k, v in pairs(rec.endpoint.tags) do t[#t + 1] = k .. v end return t",
+       "[\"1fleet\",\"2truck\",\"47\"]"},
+      {"local t = {} for k, v in pairs(rec.endpoint) do t[k] = v end return t",
+       "{\"id\":8000135,\"tags\":[\"fleet\",\"truck\",null,7]}"},
       {"local t = {} for k, v in pairs(rec.empty) do t[k] = v end return t", "{}"},
-      {"local k, v = next(rec.endpoint) local k2 = next(rec.endpoint, k) return { k, v, k2, next(rec.empty) == nil }",
+      {"local k, v = next(rec.endpoint) local k2 = next(rec.endpoint, k) return { k, v, k2, next(rec.empty) "
+       "== nil }",
        "[\"id\",8000135,\"tags\",true]"},
-      {"return { table.concat(rec.detail and { 'a', 'b' }, ','), (unpack(rec.endpoint.tags)) }", "[\"a,b\",\"fleet\"]"},
-      {"return { rec.detail == rec.detail, rec.detail == rec.endpoint, rec.detail.volume == rec }", "[true,false,false]"},
+      {"return { table.concat(rec.detail and { 'a', 'b' }, ','), (unpack(rec.endpoint.tags)) }",
+       "[\"a,b\",\"fleet\"]"},
+      {"return { rec.detail == rec.detail, rec.detail == rec.endpoint, rec.detail.volume == rec }",
+       "[true,false,false]"},
       {"rec.id = 5", "failed: 1: records can't be changed: build a new table"},
       {"return { a = rec.nothing.more }", "failed: 1: attempt to index field 'nothing' (a nil value)"},
       {"return { tostring(rec), tostring(print), tostring(tostring), tostring({}), tostring(null) }",
@@ -43,13 +55,17 @@ static void large_integers_are_exact(void **state) {
   static const struct script_case cases[] = {
       {"return { rec.big, rec.huge, rec.small, rec.edge }",
        "[898822806670000135,18446744073709551616,-9007199254740993,9007199254740992]"},
-      {"return { rec.big == rec.big, rec.big ~= rec.huge, rec.big == 898822806670000135, rec.big < rec.huge, rec.huge <= rec.small }",
+      {"return { rec.big == rec.big, rec.big ~= rec.huge, rec.big == 898822806670000135, rec.big < rec.huge, "
+       "rec.huge <= rec.small }",
        "[true,true,false,true,false]"},
       {"local t = {} t[rec.big] = 'x' return { t[rec.big], tostring(t[rec.huge]) }", "[\"x\",\"nil\"]"},
       {"return { 'id:' .. rec.big, rec.huge .. '!', tostring(rec.small), rec.big .. rec.huge }",
-       "[\"id:898822806670000135\",\"18446744073709551616!\",\"-9007199254740993\",\"89882280667000013518446744073709551616\"]"},
-      {"return { compare(rec.big, rec.huge), compare(rec.big, 5), compare(5, rec.big), compare(rec.small, -9007199254740992), compare(1, 1.5), "
-       "compare(rec.big, rec.big), compare(rec.huge, 1 / 0), compare(rec.small, -1 / 0), compare(rec.huge, 2 ^ 64) }",
+       "[\"id:898822806670000135\",\"18446744073709551616!\",\"-9007199254740993\","
+       "\"89882280667000013518446744073709551616\"]"},
+      {"return { compare(rec.big, rec.huge), compare(rec.big, 5), compare(5, rec.big), compare(rec.small, "
+       "-9007199254740992), compare(1, 1.5), "
+       "compare(rec.big, rec.big), compare(rec.huge, 1 / 0), compare(rec.small, -1 / 0), compare(rec.huge, 2 "
+       "^ 64) }",
        "[-1,1,-1,-1,-1,0,-1,1,0]"},
       {"return { string.format('%d %s %5d', rec.big, rec.small, 7), tonumber(rec.big) }",
        "[\"898822806670000135 -9007199254740993     7\",898822806670000135]"},
@@ -80,13 +96,17 @@ static void results_become_json(void **state) {
       {"return nil", "filtered: map"},
       {"return", "filtered: map"},
       {"return array{}", "filtered: map"},
-      {"return array{ { a = 1 }, rec.detail, array{ 1, 2 } }", "{\"a\":1} | {\"volume\":{\"total\":1.50,\"tx\":0}} | [1,2]"},
-      {"return array(rec.endpoint.tags)", "failed: 1: map must return a table, the record, array{...} of these, or nil: not a string"},
+      {"return array{ { a = 1 }, rec.detail, array{ 1, 2 } }",
+       "{\"a\":1} | {\"volume\":{\"total\":1.50,\"tx\":0}} | [1,2]"},
+      {"return array(rec.endpoint.tags)",
+       "failed: 1: map must return a table, the record, array{...} of these, or nil: not a string"},
       {"return { array(rec.endpoint.tags), object(rec.detail), #array(rec.endpoint.tags) }",
-       "failed: 1: result of map: field '[1]': numbers as keys must be 1 to n without holes (null fills one)"},
+       "failed: 1: result of map: field '[1]': numbers as keys must be 1 to n without holes (null fills "
+       "one)"},
       {"return { { 1 }, { 2 } }", "[[1],[2]]"},
       {"return setmetatable({ a = 1 }, { __index = { b = 2 } })", "{\"a\":1}"},
-      {"return { json.encode({ b = 1, a = rec.none }), json.encode('x'), json.encode(null), json.encode(rec.big) }",
+      {"return { json.encode({ b = 1, a = rec.none }), json.encode('x'), json.encode(null), "
+       "json.encode(rec.big) }",
        "[\"{\\\"a\\\":[],\\\"b\\\":1}\",\"\\\"x\\\"\",\"null\",\"898822806670000135\"]"},
   };
   RUN_BODIES(cases);
@@ -97,22 +117,33 @@ static void what_is_no_json_is_an_error_that_names_the_field(void **state) {
   static const struct script_case cases[] = {
       {"return { a = { { b = 0 / 0 } } }", "failed: 1: result of map: field 'a[1].b': is not a number (NaN)"},
       {"return { a = 1 / 0 }", "failed: 1: result of map: field 'a': is infinite"},
-      {"return { a = { f = function() end } }", "failed: 1: result of map: field 'a.f': a function can't be written as JSON"},
+      {"return { a = { f = function() end } }",
+       "failed: 1: result of map: field 'a.f': a function can't be written as JSON"},
       {"return { a = { [1] = 1, [3] = 1 } }",
        "failed: 1: result of map: field 'a': numbers as keys must be 1 to n without holes (null fills one)"},
-      {"return { a = { [0] = 1 } }", "failed: 1: result of map: field 'a': keys must be texts, or 1 to n without holes"},
-      {"return { a = { [true] = 1 } }", "failed: 1: result of map: field 'a': keys must be texts, not a boolean beside them"},
+      {"return { a = { [0] = 1 } }",
+       "failed: 1: result of map: field 'a': keys must be texts, or 1 to n without holes"},
+      {"return { a = { [true] = 1 } }",
+       "failed: 1: result of map: field 'a': keys must be texts, not a boolean beside them"},
       {"return { 1, a = 2 }", "failed: 1: result of map: a list with a key that is a string"},
-      {"local t = {} t.t = t return t", "failed: 1: result of map: field 't.t.t.t.t.t.t.t.t.t.t.t.t.t.t.t': more than 16 tables inside each other"},
-      {"local t = {} for i = 1, 2001 do t[i] = i end return t", "failed: 1: result of map: more than 2000 values"},
-      {"local t = {} for i = 1, 2001 do t['k' .. i] = i end return t", "failed: 1: result of map: field 'k998': more than 2000 values"},
+      {"local t = {} t.t = t return t", "failed: 1: result of map: field 't.t.t.t.t.t.t.t.t.t.t.t.t.t.t.t': "
+                                        "more than 16 tables inside each other"},
+      {"local t = {} for i = 1, 2001 do t[i] = i end return t",
+       "failed: 1: result of map: more than 2000 values"},
+      {"local t = {} for i = 1, 2001 do t['k' .. i] = i end return t",
+       "failed: 1: result of map: field 'k998': more than 2000 values"},
       {"local t = {} for i = 1, 100 do t[i] = {} for j = 1, 30 do t[i][j] = j end end return t",
        "failed: 1: result of map: field '[65][15]': more than 2000 values"},
-      {"local t = array{} for i = 1, 1500 do t[i] = { i } end return t", "failed: 1: result of map: more than 2000 values"},
-      {"return { a = 'x', b = ('x'):rep(300000) }", "failed: 1: result of map: field 'b': the result is longer than 262144 bytes"},
-      {"return 5", "failed: 1: map must return a table, the record, array{...} of these, or nil: not a number"},
-      {"return null", "failed: 1: map must return a table, the record, array{...} of these, or nil: not a null"},
-      {"return array{ 1 }", "failed: 1: map must return a table, the record, array{...} of these, or nil: not a number"},
+      {"local t = array{} for i = 1, 1500 do t[i] = { i } end return t",
+       "failed: 1: result of map: more than 2000 values"},
+      {"return { a = 'x', b = ('x'):rep(300000) }",
+       "failed: 1: result of map: field 'b': the result is longer than 262144 bytes"},
+      {"return 5",
+       "failed: 1: map must return a table, the record, array{...} of these, or nil: not a number"},
+      {"return null",
+       "failed: 1: map must return a table, the record, array{...} of these, or nil: not a null"},
+      {"return array{ 1 }",
+       "failed: 1: map must return a table, the record, array{...} of these, or nil: not a number"},
       {"json.encode({ a = 0 / 0 })", "failed: 1: json.encode: field 'a': is not a number (NaN)"},
   };
   RUN_BODIES(cases);
@@ -121,12 +152,38 @@ static void what_is_no_json_is_an_error_that_names_the_field(void **state) {
 static void limits_of_a_result_are_exact(void **state) {
   (void)state;
   static const struct script_case cases[] = {
-      {"local t = {} for i = 1, 1999 do t[i] = 1 end log(#json.encode(t)) return { n = #json.encode(t) }", "{\"n\":3999}"},
+      {"local t = {} for i = 1, 1999 do t[i] = 1 end log(#json.encode(t)) return { n = #json.encode(t) }",
+       "{\"n\":3999}"},
       {"return { n = #json.encode(('x'):rep(262142)) }", "{\"n\":262144}"},
-      {"return { n = json.encode(('x'):rep(262143)) }", "failed: 1: json.encode: the result is longer than 262144 bytes"},
-      {"local t = {} for i = 1, 15 do t = { t } end return { json.encode(t) }", "[\"[[[[[[[[[[[[[[[{}]]]]]]]]]]]]]]]\"]"},
+      {"return { n = json.encode(('x'):rep(262143)) }",
+       "failed: 1: json.encode: the result is longer than 262144 bytes"},
+      {"local t = {} for i = 1, 15 do t = { t } end return { json.encode(t) }",
+       "[\"[[[[[[[[[[[[[[[{}]]]]]]]]]]]]]]]\"]"},
   };
   RUN_BODIES(cases);
+}
+
+static void keys_are_sorted_by_bytes_in_tables_of_any_size(void **state) {
+  (void)state;
+  struct runner r;
+  runner_open(&r, load("return { api = 1, map = function(rec) local t = {} for i = 1, rec.n do t['k' .. i * "
+                       "7919 % 1000] = { b = i, a = {} } end "
+                       "return t end }"));
+  for (int n = 1; n < 400; n += 7) {
+    char record[32], *at, last[16] = "", key[16];
+    snprintf(record, sizeof record, "{\"n\":%d}", n);
+    run_record(&r, 0, slice_of(record));
+    assert_int_equal(r.result.outcome, SCRIPT_KEPT);
+    int seen = 0;
+    at = (char *)buf_text(&r.result.bytes);
+    for (; (at = strstr(at, "\"k")) != NULL && sscanf(at, "\"%15[^\"]\":{\"a\":{},\"b\":", key) == 1;
+         at++, seen++) {
+      assert_true(strcmp(last, key) < 0);
+      strcpy(last, key);
+    }
+    assert_int_equal(seen, n);
+  }
+  runner_close(&r);
 }
 
 static void a_whole_record_may_be_longer_than_a_result(void **state) {
@@ -145,7 +202,8 @@ static void a_whole_record_may_be_longer_than_a_result(void **state) {
   assert_memory_equal(r.result.bytes.at, text.at, text.len);
   runner_close(&r);
   runner_open(&r, load("local M = { api = 1 } function M.map(rec) return { r = rec } end return M"));
-  assert_string_equal(run_record(&r, 0, text), "failed: 1: result of map: field 'r': the result is longer than 262144 bytes");
+  assert_string_equal(run_record(&r, 0, text),
+                      "failed: 1: result of map: field 'r': the result is longer than 262144 bytes");
   runner_close(&r);
   runner_open(&r, load("local M = { api = 1 } function M.map(rec) return array{ rec, rec } end return M"));
   assert_string_equal(run_record(&r, 0, text), "failed: 1: the result is too long");
@@ -164,8 +222,11 @@ static void filter_keeps_or_says_why_not(void **state) {
       {"return false, 5", "filtered: filter"},
       {"return false, ''", "filtered: filter"},
       {"return false, ('\xe2\x82\xac'):rep(40)", // 21 characters of 3 bytes fit 64
-       "filtered: \xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
-       "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
+       "filtered: "
+       "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2"
+       "\x82\xac"
+       "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2"
+       "\x82\xac\xe2\x82\xac"
        "\xe2\x82\xac\xe2\x82\xac"},
       {"return false, 'a\\n\\tb\\255c\\0'", "filtered: a b?c "},
       {"\n\nerror('no')", "failed: 3: no"},
@@ -181,10 +242,14 @@ static void filter_keeps_or_says_why_not(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char source[2048];
     struct runner r;
-    snprintf(source, sizeof source, "return { api = 1, filter = function(rec, ctx) %s end, map = function(rec) return { id = 1 } end }", cases[i].source);
+    snprintf(
+        source, sizeof source,
+        "return { api = 1, filter = function(rec, ctx) %s end, map = function(rec) return { id = 1 } end }",
+        cases[i].source);
     runner_open(&r, load(source));
     const char *got = run(&r);
-    if (strcmp(got, cases[i].expected) != 0) fail_msg("%s\n  gives    %s\n  expected %s", cases[i].source, got, cases[i].expected);
+    if (strcmp(got, cases[i].expected) != 0)
+      fail_msg("%s\n  gives    %s\n  expected %s", cases[i].source, got, cases[i].expected);
     runner_close(&r);
   }
 }
@@ -196,17 +261,22 @@ static void without_map_the_record_passes_as_it_is(void **state) {
   assert_string_equal(run(&r), event_record);
   runner_close(&r);
   runner_open(&r, load("return { api = 1, match = { event_type = { 5 } } }"));
-  assert_string_equal(run_record(&r, 0, slice_of("  {\"id\":1, \"organisation\":{\"id\":2},\"event_type\":{\"id\":5}} ")),
-                      "{\"id\":1, \"organisation\":{\"id\":2},\"event_type\":{\"id\":5}}");
-  assert_string_equal(run_record(&r, 0, slice_of("{\"id\":1,\"organisation\":{\"id\":2},\"event_type\":{\"id\":6}}")), "filtered: match");
-  assert_string_equal(run_record(&r, 0, slice_of("{\"id\":1,\"organisation\":{\"id\":2},\"volume\":{}}")), "filtered: match");
+  assert_string_equal(
+      run_record(&r, 0, slice_of("  {\"id\":1, \"organisation\":{\"id\":2},\"event_type\":{\"id\":5}} ")),
+      "{\"id\":1, \"organisation\":{\"id\":2},\"event_type\":{\"id\":5}}");
+  assert_string_equal(
+      run_record(&r, 0, slice_of("{\"id\":1,\"organisation\":{\"id\":2},\"event_type\":{\"id\":6}}")),
+      "filtered: match");
+  assert_string_equal(run_record(&r, 0, slice_of("{\"id\":1,\"organisation\":{\"id\":2},\"volume\":{}}")),
+                      "filtered: match");
   runner_close(&r);
 }
 
 static void duplicate_and_escaped_keys_are_found(void **state) {
   (void)state;
   struct runner r;
-  runner_open(&r, load("return { api = 1, map = function(rec) return { rec.a, rec['b\"'], get(rec, 'a') } end }"));
+  runner_open(
+      &r, load("return { api = 1, map = function(rec) return { rec.a, rec['b\"'], get(rec, 'a') } end }"));
   assert_string_equal(run_record(&r, 0, slice_of("{\"a\":1,\"b\\\"\":2,\"\\u0061\":3}")), "[3,2,3]");
   runner_close(&r);
 }
@@ -214,16 +284,21 @@ static void duplicate_and_escaped_keys_are_found(void **state) {
 static void times_are_read_in_all_forms(void **state) {
   (void)state;
   static const struct script_case cases[] = {
-      {"return { time.iso('2019-07-17T16:28:00.000+0000'), time.iso('2019-12-11T05:49:29'), time.iso('2019-07-17 08:21:11') }",
+      {"return { time.iso('2019-07-17T16:28:00.000+0000'), time.iso('2019-12-11T05:49:29'), "
+       "time.iso('2019-07-17 08:21:11') }",
        "[\"2019-07-17T16:28:00.000Z\",\"2019-12-11T05:49:29.000Z\",\"2019-07-17T08:21:11.000Z\"]"},
-      {"return { time.parse('1970-01-01T00:00:01Z'), time.parse('1970-01-01 02:00:00.5+02:00'), time.parse('1970-01-01T00:00:00-0130'), "
+      {"return { time.parse('1970-01-01T00:00:01Z'), time.parse('1970-01-01 02:00:00.5+02:00'), "
+       "time.parse('1970-01-01T00:00:00-0130'), "
        "time.parse('1969-12-31'), time.parse('2000-02-29'), time.parse(5.9) }",
        "[1000,500,5400000,-86400000,951782400000,5]"},
       {"return { time.iso(951782400123), time.iso(-1), tostring(time.iso(nil)), tostring(time.parse(nil)) }",
        "[\"2000-02-29T00:00:00.123Z\",\"1969-12-31T23:59:59.999Z\",\"nil\",\"nil\"]"},
-      {"local n = 0 for _, s in ipairs{ '', 'x', '2019', '2019-13-01', '2019-02-29', '2019-00-01', '2019-01-32', '2019-01-01T', '2019-01-01T24:00:00', "
-       "'2019-01-01T00:60', '2019-01-01T00:00:00+', '2019-01-01T00:00:00.Z', '2019-01-01T00:00:00Zx', '19-01-01', '2019-1-1', '2019-01-01x00:00' } "
-       "do if time.parse(s) ~= nil then error(s) end n = n + 1 end return { n = n }", "{\"n\":16}"},
+      {"local n = 0 for _, s in ipairs{ '', 'x', '2019', '2019-13-01', '2019-02-29', '2019-00-01', "
+       "'2019-01-32', '2019-01-01T', '2019-01-01T24:00:00', "
+       "'2019-01-01T00:60', '2019-01-01T00:00:00+', '2019-01-01T00:00:00.Z', '2019-01-01T00:00:00Zx', "
+       "'19-01-01', '2019-1-1', '2019-01-01x00:00' } "
+       "do if time.parse(s) ~= nil then error(s) end n = n + 1 end return { n = n }",
+       "{\"n\":16}"},
       {"return { select(2, time.parse('x')) }", "[\"not a time\"]"},
       {"time.iso('gestern')", "failed: 1: time.iso: not a time: gestern"},
       {"time.iso({})", "failed: 1: time.iso: not a time: table"},
@@ -236,18 +311,26 @@ static void a_context_is_the_streams_own(void **state) {
   (void)state;
   struct err err = {{0}};
   struct runner r;
-  runner_open(&r, load("return { api = 1, map = function(rec, ctx) return { k = ctx.kind, n = ctx.now, s = ctx.stream, p = ctx.parameters, "
+  runner_open(&r, load("return { api = 1, map = function(rec, ctx) return { k = ctx.kind, n = ctx.now, s = "
+                       "ctx.stream, p = ctx.parameters, "
                        "x = ctx.nothing } end }"));
   assert_string_equal(run(&r), "{\"k\":\"event\",\"n\":1795132800049}");
-  assert_true(script_set_context(r.script, 1, slice_of("{\"stream\":{\"id\":\"st_1\",\"organisation_id\":null},\"parameters\":{\"l\":[],\"b\":12345678901234567890}}"), &err));
-  assert_true(script_set_context(r.script, 70000, slice_of("{\"stream\":{\"id\":\"st_2\"},\"parameters\":{}}"), &err));
+  assert_true(script_set_context(r.script, 1,
+                                 slice_of("{\"stream\":{\"id\":\"st_1\",\"organisation_id\":null},"
+                                          "\"parameters\":{\"l\":[],\"b\":12345678901234567890}}"),
+                                 &err));
+  assert_true(script_set_context(r.script, 70000,
+                                 slice_of("{\"stream\":{\"id\":\"st_2\"},\"parameters\":{}}"), &err));
   assert_string_equal(run_record(&r, 1, slice_of("{\"end_timestamp\":\"1970-01-01T00:00:02\",\"volume\":1}")),
-                      "{\"k\":\"event\",\"n\":2000,\"p\":{\"b\":12345678901234567890,\"l\":[]},\"s\":{\"id\":\"st_1\",\"organisation_id\":null}}");
-  assert_string_equal(run_record(&r, 70000, slice_of("{\"id\":1,\"organisation\":{\"id\":1},\"start_timestamp\":\"never\"}")),
-                      "{\"k\":\"usage\",\"n\":1000,\"p\":{},\"s\":{\"id\":\"st_2\"}}");
+                      "{\"k\":\"event\",\"n\":2000,\"p\":{\"b\":12345678901234567890,\"l\":[]},\"s\":{\"id\":"
+                      "\"st_1\",\"organisation_id\":null}}");
+  assert_string_equal(
+      run_record(&r, 70000, slice_of("{\"id\":1,\"organisation\":{\"id\":1},\"start_timestamp\":\"never\"}")),
+      "{\"k\":\"usage\",\"n\":1000,\"p\":{},\"s\":{\"id\":\"st_2\"}}");
   assert_true(script_set_context(r.script, 1, slice_of("{\"parameters\":{}}"), &err));
   assert_string_equal(run(&r), "{\"k\":\"event\",\"n\":1795132800049}");
-  assert_string_equal(run_record(&r, 1, slice_of(event_record)), "{\"k\":\"event\",\"n\":1795132800049,\"p\":{}}");
+  assert_string_equal(run_record(&r, 1, slice_of(event_record)),
+                      "{\"k\":\"event\",\"n\":1795132800049,\"p\":{}}");
   script_forget_context(r.script, 1);
   script_forget_context(r.script, 5);
   assert_string_equal(run_record(&r, 1, slice_of(event_record)), "{\"k\":\"event\",\"n\":1795132800049}");
@@ -269,7 +352,8 @@ static void a_script_writes_to_its_log(void **state) {
   (void)state;
   char line[2000] = "";
   struct runner r;
-  runner_open(&r, load("return { api = 1, map = function(rec) log('a\\nb', 1.5, rec.big, nil, {}, rec, ('\xe2\x82\xac'):rep(500)) end }"));
+  runner_open(&r, load("return { api = 1, map = function(rec) log('a\\nb', 1.5, rec.big, nil, {}, rec, "
+                       "('\xe2\x82\xac'):rep(500)) end }"));
   assert_string_equal(run(&r), "filtered: map"); // without a receiver it goes nowhere
   script_set_log(r.script, keep_line, line);
   run(&r);
@@ -293,7 +377,8 @@ static void a_sink_maps_to_any_body_and_a_key(void **state) {
     char source[512];
     struct runner r;
     struct err err = {{0}};
-    snprintf(source, sizeof source, "return { api = 1, name = 'x', map = function(rec, ctx) %s end }", cases[i].source);
+    snprintf(source, sizeof source, "return { api = 1, name = 'x', map = function(rec, ctx) %s end }",
+             cases[i].source);
     struct script *script = script_load("sink", slice_of(source), SCRIPT_SINK, NULL, &err);
     assert_non_null(script);
     runner_open(&r, script);
@@ -306,7 +391,8 @@ static void one_script_runs_many_records(void **state) {
   (void)state;
   struct runner r;
   runner_open(&r, load("return { api = 1, filter = function(rec) return rec.n % 2 == 0, 'odd' end,"
-                       " map = function(rec) if rec.n == 500 then error('five') end return { n = rec.n, s = 'x' .. rec.n, l = rec.l } end }"));
+                       " map = function(rec) if rec.n == 500 then error('five') end return { n = rec.n, s = "
+                       "'x' .. rec.n, l = rec.l } end }"));
   size_t most = 0;
   for (int n = 0; n < 20000; n++) {
     char record[100], expected[100];
@@ -328,6 +414,7 @@ int main(void) {
       cmocka_unit_test(results_become_json),
       cmocka_unit_test(what_is_no_json_is_an_error_that_names_the_field),
       cmocka_unit_test(limits_of_a_result_are_exact),
+      cmocka_unit_test(keys_are_sorted_by_bytes_in_tables_of_any_size),
       cmocka_unit_test(a_whole_record_may_be_longer_than_a_result),
       cmocka_unit_test(filter_keeps_or_says_why_not),
       cmocka_unit_test(without_map_the_record_passes_as_it_is),

@@ -1,7 +1,7 @@
 // script_support.h - runs a script on a record and says in one line of text what came out of it.
 #pragma once
-#include "script/script.h"
 #include "base/json_tape.h"
+#include "script/script.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +13,12 @@
 #include <cmocka.h>
 
 static const char event_record[] =
-    "{\"id\":174000001,\"timestamp\":\"2026-11-20T00:00:00.049+0000\",\"event_type\":{\"id\":5,\"description\":\"x\"},"
-    "\"event_severity\":{\"id\":1},\"organisation\":{\"id\":80000,\"name\":\"Customer \\\"80000\\\" \\u20ac\"},"
-    "\"endpoint\":{\"id\":8000135,\"name\":null,\"tags\":[\"fleet\",\"truck\",null,7]},\"big\":898822806670000135,"
+    "{\"id\":174000001,\"timestamp\":\"2026-11-20T00:00:00.049+0000\",\"event_type\":{\"id\":5,"
+    "\"description\":\"x\"},"
+    "\"event_severity\":{\"id\":1},\"organisation\":{\"id\":80000,\"name\":\"Customer \\\"80000\\\" "
+    "\\u20ac\"},"
+    "\"endpoint\":{\"id\":8000135,\"name\":null,\"tags\":[\"fleet\",\"truck\",null,7]},\"big\":"
+    "898822806670000135,"
     "\"huge\":18446744073709551616,\"small\":-9007199254740993,\"edge\":9007199254740992,\"cost\":0.008531,"
     "\"empty\":{},\"none\":[],\"detail\":{\"volume\":{\"total\":1.50,\"tx\":0}},\"alert\":false}";
 
@@ -82,8 +85,10 @@ static const char *run_record(struct runner *r, uint32_t context, struct slice r
     snprintf(line, sizeof line, "%u: ", r->result.line);
     add_text(r, line, strlen(line));
   }
-  if (r->result.outcome == SCRIPT_KEPT) describe_kept(r);
-  else add_text(r, r->result.text, strlen(r->result.text));
+  if (r->result.outcome == SCRIPT_KEPT)
+    describe_kept(r);
+  else
+    add_text(r, r->result.text, strlen(r->result.text));
   test_free(exact);
   return r->text;
 }
@@ -101,7 +106,8 @@ static inline void run_bodies(const struct script_case *cases, size_t count) {
   for (size_t i = 0; i < count; i++) {
     char source[4096];
     struct runner r;
-    snprintf(source, sizeof source, "local M = { api = 1 } function M.map(rec, ctx) %s\nend return M", cases[i].source);
+    snprintf(source, sizeof source, "local M = { api = 1 } function M.map(rec, ctx) %s\nend return M",
+             cases[i].source);
     runner_open(&r, load(source));
     const char *got = run(&r);
     if (strcmp(got, cases[i].expected) != 0)
