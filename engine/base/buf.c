@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+enum { FIRST_CAP = 256 };
+
 void buf_init(struct buf *b, size_t max) {
   *b = (struct buf){.max = max};
 }
@@ -17,7 +19,7 @@ void buf_fini(struct buf *b) {
 bool buf_reserve(struct buf *b, size_t more) {
   if (more <= b->cap - b->len) return true;
   if (more > b->max || b->len > b->max - more) return false;
-  size_t need = b->len + more, cap = b->cap ? b->cap : 256;
+  size_t need = b->len + more, cap = b->cap ? b->cap : b->max < FIRST_CAP ? b->max : FIRST_CAP;
   while (cap < need) cap = cap > b->max / 2 ? b->max : cap * 2;
   char *at = mem_grow(b->at, cap);
   if (!at) return false;

@@ -39,7 +39,8 @@ void disk_fail_at(enum disk_op op, long nth, long times, int error_number) {
 }
 
 void disk_fail_reset(void) {
-  for (int op = 0; op < DISK_OPS; op++) disk_fail_at((enum disk_op)op, 0, 0, 0);
+  for (int op = 0; op < DISK_OPS; op++)
+    disk_fail_at((enum disk_op)op, 0, 0, 0);
 }
 
 long disk_asked(enum disk_op op) {
@@ -67,7 +68,8 @@ bool disk_sync(int fd) {
 bool disk_allocate(int fd, off_t offset, off_t len) {
   if (refused(DISK_ALLOCATE)) return false;
   int error;
-  do error = posix_fallocate(fd, offset, len);
+  do
+    error = posix_fallocate(fd, offset, len);
   while (error == EINTR);
   errno = error;
   return error == 0;
@@ -193,7 +195,8 @@ static bool fill(int fd, struct slice content, mode_t mode) {
 bool disk_replace_file(const char *path, struct slice content, mode_t mode, struct err *err) {
   char parent[PATH_MAX], temporary[PATH_MAX];
   int len = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-  if (len >= PATH_MAX || !parent_of(path, parent)) return err_set(err, "cannot write %.60s...: the name is too long", path);
+  if (len >= PATH_MAX || !parent_of(path, parent))
+    return err_set(err, "cannot write %.60s...: the name is too long", path);
   int fd = mkostemp(temporary, O_CLOEXEC);
   if (fd < 0) return err_set_errno(err, "cannot write %s", path);
   bool ok = fill(fd, content, mode);

@@ -7,8 +7,10 @@ static bool equal_unescaped(struct slice inner, struct slice key) {
   while (p < end) {
     char out[4] = {*p};
     size_t len = 1;
-    if (*p == '\\') len = json_unescape_one(&p, end, out);
-    else p++;
+    if (*p == '\\')
+      len = json_unescape_one(&p, end, out);
+    else
+      p++;
     if (len > key.len - done || memcmp(out, key.at + done, len) != 0) return false;
     done += len;
   }
@@ -57,7 +59,8 @@ static const char *skip_string(const char *p, const char *end) {
 }
 
 static const char *skip_scalar(const char *p, const char *end) {
-  while (p < end && !json_is_space(*p) && !memchr(",:]}[{\"", *p, 7)) p++;
+  while (p < end && !json_is_space(*p) && !memchr(",:]}[{\"", *p, 7))
+    p++;
   return p;
 }
 

@@ -6,13 +6,16 @@
 #include <stdlib.h>
 
 enum {
-  // No double and no halfway point between two has more than 767 significant digits: behind these, only whether anything
+  // No double and no halfway point between two has more than 767 significant digits: behind these, only
+  // whether anything
   // other than zeros follows can matter.
   SIGNIFICANT = 770,
+  EXACT_DIGITS = 19,   // fit 64 bits, whatever they are
   EXACT_EXPONENT = 22, // 10^22 is the last power of ten that is a double
 };
 static const uint64_t EXACT_INTEGER = (uint64_t)1 << 53;
-static const int64_t HUGE_EXPONENT = (int64_t)1 << 40; // beyond any that the digits of a text could bring back
+static const int64_t HUGE_EXPONENT = (int64_t)1
+                                     << 40; // beyond any that the digits of a text could bring back
 
 bool json_tape_integer(const struct json_tape *t, uint32_t entry, int64_t *out) {
   if (json_kind_of(t, entry) != TAPE_INTEGER) return false;
@@ -20,7 +23,8 @@ bool json_tape_integer(const struct json_tape *t, uint32_t entry, int64_t *out) 
   bool negative = *s.at == '-';
   uint64_t value = 0, most = (uint64_t)INT64_MAX + negative;
   if (s.len - negative > 19) return false;
-  for (size_t i = negative; i < s.len; i++) value = value * 10 + (uint64_t)(s.at[i] - '0');
+  for (size_t i = negative; i < s.len; i++)
+    value = value * 10 + (uint64_t)(s.at[i] - '0');
   if (value > most) return false;
   *out = (int64_t)(negative ? 0 - value : value);
   return true;
@@ -36,8 +40,10 @@ struct decimal {
 
 static void add_digit(struct decimal *d, char digit) {
   if (d->count == 0 && digit == '0') return;
-  if (d->count < SIGNIFICANT) d->digits[d->count++] = digit;
-  else d->rest |= digit != '0';
+  if (d->count < SIGNIFICANT)
+    d->digits[d->count++] = digit;
+  else
+    d->rest |= digit != '0';
 }
 
 static int64_t written_exponent(const char *p, const char *end) {
@@ -63,8 +69,10 @@ static void take_apart(struct slice s, struct decimal *d) {
     }
     add_digit(d, *p);
     // A digit of the whole part moves the point right; a leading zero of the fraction moves it left.
-    if (!fraction) d->exponent += d->count > 0;
-    else d->exponent -= d->count == 0;
+    if (!fraction)
+      d->exponent += d->count > 0;
+    else
+      d->exponent -= d->count == 0;
   }
   if (p < end) d->exponent += written_exponent(p + 1, end);
 }
@@ -76,8 +84,8 @@ static double slow(struct slice s) {
   if (!d.count) return d.negative ? -0.0 : 0.0;
   int64_t exponent = d.exponent > 9999 ? 9999 : d.exponent < -9999 ? -9999 : d.exponent;
   char text[SIGNIFICANT + 32];
-  snprintf(text, sizeof text, "%s0.%.*s%se%d", d.negative ? "-" : "", (int)d.count, d.digits, d.rest ? "1" : "",
-           (int)exponent);
+  snprintf(text, sizeof text, "%s0.%.*s%se%d", d.negative ? "-" : "", (int)d.count, d.digits,
+           d.rest ? "1" : "", (int)exponent);
   return strtod_l(text, NULL, newlocale(LC_ALL_MASK, "C", NULL)); // glibc: a constant, nothing to free
 }
 
@@ -89,12 +97,14 @@ static bool exact(struct slice s, double *out) {
   bool negative = *p == '-';
   p += negative;
   uint64_t digits = 0;
-  const char *last = end - p > 20 ? p + 20 : end; // 19 digits and a point fit 64 bits
+  const char *begin = p, *last = end - p > EXACT_DIGITS ? p + EXACT_DIGITS + 1 : end;
   for (; p < last && (*p | 0x20) != 'e'; p++) {
-    if (*p == '.') point = p + 1;
-    else digits = digits * 10 + (uint64_t)(*p - '0');
+    if (*p == '.')
+      point = p + 1;
+    else
+      digits = digits * 10 + (uint64_t)(*p - '0');
   }
-  if (p < end && (*p | 0x20) != 'e') return false;
+  if ((p < end && (*p | 0x20) != 'e') || p - begin - (point != NULL) > EXACT_DIGITS) return false;
   int64_t exponent = point ? point - p : 0;
   if (p < end) exponent += written_exponent(p + 1, end);
   if (digits > EXACT_INTEGER || exponent > EXACT_EXPONENT || exponent < -EXACT_EXPONENT) return false;

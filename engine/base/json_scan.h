@@ -1,7 +1,8 @@
-// json_scan.h - the byte-level steps under json_tape: white space, plain string bytes, digits, escapes, UTF-8. Private to base/.
+// json_scan.h - the byte-level steps under json_tape: white space, plain string bytes, digits, escapes,
+// UTF-8. Private to base/.
 //
-// Nothing here reads at or past `end`. The vector forms are baseline x86-64 (SSE2); the loops behind them serve the last
-// bytes of a text and other processors.
+// Nothing here reads at or past `end`. The vector forms are baseline x86-64 (SSE2); the loops behind them
+// serve the last bytes of a text and other processors.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +16,8 @@ static inline bool json_is_space(char c) {
 }
 
 static inline const char *json_space(const char *p, const char *end) {
-  while (p < end && json_is_space(*p)) p++;
+  while (p < end && json_is_space(*p))
+    p++;
   return p;
 }
 
@@ -24,9 +26,7 @@ static inline bool json_is_digit(char c) {
 }
 
 #ifdef __SSE2__
-// A bit for each of the 16 bytes at p that is not simply a string's content: quote, backslash, control character, part of a
-// longer UTF-8 sequence.
-static inline unsigned json_not_plain(const char *p) {
+static inline uint64_t json_not_plain16(const char *p) {
   __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
   __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
   // Signed: bytes from 0x80 up are below the space, too.
@@ -34,15 +34,30 @@ static inline unsigned json_not_plain(const char *p) {
 }
 #endif
 
+// A bit for each of the 64 bytes at p that is not simply a string's content: quote, backslash, control
+// character, part of a longer UTF-8 sequence.
+static inline uint64_t json_not_plain(const char *p) {
+#ifdef __SSE2__
+  uint64_t first = json_not_plain16(p) | json_not_plain16(p + 16) << 16;
+  return first | json_not_plain16(p + 32) << 32 | json_not_plain16(p + 48) << 48;
+#else
+  uint64_t bits = 0;
+  for (int i = 0; i < 64; i++)
+    bits |= (uint64_t)(p[i] == '"' || p[i] == '\\' || (signed char)p[i] < ' ') << i;
+  return bits;
+#endif
+}
+
 // The first such byte at p or behind it; `end` if there is none.
 static inline const char *json_plain(const char *p, const char *end) {
 #ifdef __SSE2__
   for (; end - p >= 16; p += 16) {
-    unsigned stops = json_not_plain(p);
-    if (stops) return p + __builtin_ctz(stops);
+    uint64_t stops = json_not_plain16(p);
+    if (stops) return p + __builtin_ctzll(stops);
   }
 #endif
-  while (p < end && *p != '"' && *p != '\\' && (unsigned char)(*p - ' ') < 0x80 - ' ') p++;
+  while (p < end && *p != '"' && *p != '\\' && (unsigned char)(*p - ' ') < 0x80 - ' ')
+    p++;
   return p;
 }
 
@@ -55,9 +70,11 @@ static inline unsigned json_not_digits(const char *p) {
 }
 #endif
 
-// The bytes of the escape that begins with the backslash at p; 0: it is broken, and *bad is the first byte that can't be right.
+// The bytes of the escape that begins with the backslash at p; 0: it is broken, and *bad is the first byte
+// that can't be right.
 size_t json_escape_length(const char *p, const char *end, const char **bad);
 // The same for the UTF-8 sequence at p.
 size_t json_utf8_length(const char *p, const char *end, const char **bad);
-// Writes the character of the valid escape at *p (at most 4 bytes) to out, moves *p behind it, and returns how many bytes.
+// Writes the character of the valid escape at *p (at most 4 bytes) to out, moves *p behind it, and returns
+// how many bytes.
 size_t json_unescape_one(const char **p, const char *end, char *out);

@@ -13,7 +13,14 @@ size_t json_escape_length(const char *p, const char *end, const char **bad) {
   *bad = ++p;
   if (p == end) return 0;
   switch (*p) {
-  case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
+  case '"':
+  case '\\':
+  case '/':
+  case 'b':
+  case 'f':
+  case 'n':
+  case 'r':
+  case 't':
     return 2;
   case 'u':
     for (int i = 0; i < 4; i++) {
@@ -46,7 +53,8 @@ size_t json_utf8_length(const char *p, const char *end, const char **bad) {
 
 static uint32_t four_hex(const char *p) {
   uint32_t code = 0;
-  for (int i = 0; i < 4; i++) code = code << 4 | (uint32_t)hex_value(p[i]);
+  for (int i = 0; i < 4; i++)
+    code = code << 4 | (uint32_t)hex_value(p[i]);
   return code;
 }
 
@@ -57,7 +65,8 @@ static size_t put_utf8(uint32_t code, char *out) {
   }
   size_t len = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
   static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
-  for (size_t i = len - 1; i > 0; i--, code >>= 6) out[i] = (char)(0x80 | (code & 0x3f));
+  for (size_t i = len - 1; i > 0; i--, code >>= 6)
+    out[i] = (char)(0x80 | (code & 0x3f));
   out[0] = (char)(leads[len] | code);
   return len;
 }
@@ -79,11 +88,21 @@ size_t json_unescape_one(const char **p, const char *end, char *out) {
   if (c == 'u') return put_utf8(code_point(p, end), out);
   *p += 2;
   switch (c) {
-  case 'b': c = '\b'; break;
-  case 'f': c = '\f'; break;
-  case 'n': c = '\n'; break;
-  case 'r': c = '\r'; break;
-  case 't': c = '\t'; break;
+  case 'b':
+    c = '\b';
+    break;
+  case 'f':
+    c = '\f';
+    break;
+  case 'n':
+    c = '\n';
+    break;
+  case 'r':
+    c = '\r';
+    break;
+  case 't':
+    c = '\t';
+    break;
   }
   *out = c;
   return 1;

@@ -5,17 +5,26 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { NO_CONTAINER = UINT32_MAX, COUNT_MAX = (1 << 24) - 1 };
+enum { COUNT_MAX = (1 << 24) - 1 };
 
-// One parse. While a container is open, its entry keeps the container around it in `next` and the commas seen in `len`: that is
-// the whole stack. Never passed to a function that isn't inlined, so that it lives in registers.
+// One parse. While a container is open, its entry keeps the container around it in `next` and the commas seen
+// in `len`: that is the whole stack.
+//
+// The quotes are found ahead of the parse, 64 bytes at a time, in `stops`: where a string ends then follows
+// from the bits that are left and not from where it began, so that the processor can work on several strings
+// at once. Between strings of a valid text only white space can be a stop, too; whoever steps over white
+// space seeks.
+//
+// Never passed to a function that isn't inlined, so that it lives in registers.
 struct walk {
   struct json_tape *tape;
   struct json_fault *fault;
   const char *text, *end;
+  const char *block; // 64 bytes, or what is left of the text
+  uint64_t stops;    // a bit for each of them that is no plain string byte and is still ahead
   struct json_entry *entries;
   uint32_t count, cap;
-  uint32_t open; // innermost open container
+  uint32_t open; // innermost open container, if depth > 0
   uint32_t depth, max_depth;
   char closer; // '}' or ']': what ends that container
 };
@@ -29,8 +38,8 @@ void json_tape_fini(struct json_tape *t) {
   *t = (struct json_tape){0};
 }
 
-static __attribute__((noinline, cold)) const char *fail(struct json_fault *fault, enum json_fault_kind kind, ptrdiff_t at,
-                                                        const char *what) {
+static __attribute__((noinline, cold)) const char *fail(struct json_fault *fault, enum json_fault_kind kind,
+                                                        ptrdiff_t at, const char *what) {
   *fault = (struct json_fault){kind, (size_t)at, what};
   return NULL;
 }
@@ -63,56 +72,78 @@ INLINE void put(struct walk *w, enum json_kind kind, const char *at, size_t len)
   w->entries[i] = (struct json_entry){(uint32_t)(at - w->text), (uint32_t)len, i + 1, kind, 0};
 }
 
-// Takes what ended a plain run of a string but is no quote. Out of line: rare, and by value.
+// Steps over what ended a plain run of a string but is no quote.
 static __attribute__((noinline)) const char *special(const char *p, const char *end, const char *text,
                                                      struct json_fault *fault) {
   const char *bad;
   if (p == end) return fail(fault, JSON_BROKEN, p - text, "expected '\"' at the end of a string");
   if ((unsigned char)*p < ' ') return fail(fault, JSON_BROKEN, p - text, "control character in a string");
   size_t len = *p == '\\' ? json_escape_length(p, end, &bad) : json_utf8_length(p, end, &bad);
-  if (!len) return fail(fault, JSON_BROKEN, bad - text, *p == '\\' ? "unknown escape in a string" : "not UTF-8");
+  if (!len)
+    return fail(fault, JSON_BROKEN, bad - text, *p == '\\' ? "unknown escape in a string" : "not UTF-8");
   return p + len;
 }
 
-// The closing quote of the string whose content begins at p.
-static __attribute__((noinline)) const char *string_end(const char *p, const char *end, enum json_kind *kind, const char *text,
-                                                        struct json_fault *fault) {
-  *kind = TAPE_STRING;
-  while ((p = json_plain(p, end)) == end || *p != '"') {
-    if (p < end && *p == '\\') *kind = TAPE_ESCAPED;
-    p = special(p, end, text, fault);
-    if (!p) return NULL;
+INLINE uint64_t stops_of(const char *block, const char *end) {
+  if (end - block >= 64) return json_not_plain(block);
+  char last[64];
+  memset(last, ' ', sizeof last);
+  memcpy(last, block, (size_t)(end - block));
+  return json_not_plain(last);
+}
+
+// Moves the block to where p is, and forgets the stops before p.
+INLINE void seek(struct walk *w, const char *p) {
+  if (p - w->block >= 64) {
+    w->block += (p - w->block) & ~(ptrdiff_t)63;
+    w->stops = w->block < w->end ? stops_of(w->block, w->end) : 0;
   }
+  w->stops &= ~(uint64_t)0 << (p - w->block);
+}
+
+// The next stop; the end of the text if there is none.
+INLINE const char *next_stop(struct walk *w) {
+  while (!w->stops) {
+    if (w->end - w->block <= 64) return w->end;
+    w->block += 64;
+    w->stops = stops_of(w->block, w->end);
+  }
+  return w->block + __builtin_ctzll(w->stops);
+}
+
+// The closing quote of a string that has escapes or longer UTF-8 sequences, the first of them at p, or NULL.
+INLINE const char *special_string(struct walk *w, const char *p, enum json_kind *kind) {
+  *kind = TAPE_STRING;
+  do {
+    if (p < w->end && *p == '\\') *kind = TAPE_ESCAPED;
+    p = special(p, w->end, w->text, w->fault);
+    if (!p) return NULL;
+    seek(w, p);
+    p = next_stop(w);
+  } while (p == w->end || *p != '"');
   return p;
 }
 
-// The closing quote, if the string is the usual one: short and plain.
-INLINE const char *short_string_end(const char *p, const char *end) {
-#ifdef __SSE2__
-  if (end - p < 16) return NULL;
-  unsigned stops = json_not_plain(p);
-  const char *stop = p + __builtin_ctz(stops | 0x8000);
-  return *stop == '"' ? stop : NULL;
-#else
-  return NULL;
-#endif
-}
-
 INLINE const char *string(struct walk *w, const char *p) {
-  const char *at = p + 1, *behind = short_string_end(at, w->end);
-  if (behind) {
-    put(w, TAPE_STRING, at, (size_t)(behind - at));
+  const char *at = p + 1;
+  if (!w->stops) seek(w, p);
+  w->stops &= w->stops - 1; // the opening quote
+  p = next_stop(w);
+  if (p < w->end && *p == '"') {
+    put(w, TAPE_STRING, at, (size_t)(p - at));
   } else {
     enum json_kind kind;
-    behind = string_end(at, w->end, &kind, w->text, w->fault);
-    if (!behind) return NULL;
-    put(w, kind, at, (size_t)(behind - at));
+    p = special_string(w, p, &kind);
+    if (!p) return NULL;
+    put(w, kind, at, (size_t)(p - at));
   }
-  return behind + 1;
+  w->stops &= w->stops - 1; // the closing one
+  return p + 1;
 }
 
 static const char *digits(const char *p, const char *end) {
-  while (p < end && json_is_digit(*p)) p++;
+  while (p < end && json_is_digit(*p))
+    p++;
   return p;
 }
 
@@ -175,17 +206,21 @@ INLINE const char *number(struct walk *w, const char *p) {
 
 INLINE const char *literal(struct walk *w, const char *p, const char *word, size_t len, enum json_kind kind) {
   size_t i = 1;
-  while (i < len && p + i < w->end && p[i] == word[i]) i++;
+  while (i < len && p + i < w->end && p[i] == word[i])
+    i++;
   if (i < len) return broken(w, p + i, "expected true, false or null");
   put(w, kind, p, len);
   return p + len;
 }
 
-// What follows has a usual form, without white space, that is tried first. `slowly` skips the space in front of it, if there is any.
+// What follows has a usual form, without white space, that is tried first. `slowly` skips the space in front
+// of it, if there is any.
 INLINE bool slowly(struct walk *w, const char **p) {
   const char *before = *p;
   *p = json_space(before, w->end);
-  return *p > before;
+  if (*p == before) return false;
+  seek(w, *p);
+  return true;
 }
 
 // A key and its colon.
@@ -200,14 +235,17 @@ INLINE const char *key(struct walk *w, const char *p) {
 }
 
 INLINE const char *enter(struct walk *w, const char *p) {
-  if (w->depth == w->max_depth) return fail(w->fault, JSON_TOO_DEEP, p - w->text, "arrays and objects too deep");
+  if (w->depth == w->max_depth)
+    return fail(w->fault, JSON_TOO_DEEP, p - w->text, "arrays and objects too deep");
   w->depth++;
   uint32_t around = w->open;
   w->open = w->count;
   w->closer = *p == '{' ? '}' : ']';
   put(w, *p == '{' ? TAPE_OBJECT : TAPE_ARRAY, p, 0);
   w->entries[w->open].next = around;
-  return json_space(p + 1, w->end);
+  p++;
+  slowly(w, &p);
+  return p;
 }
 
 INLINE void leave(struct walk *w, const char *behind) {
@@ -220,15 +258,18 @@ INLINE void leave(struct walk *w, const char *behind) {
   if (--w->depth) w->closer = w->entries[w->open].kind == TAPE_OBJECT ? '}' : ']';
 }
 
-// Behind a value: leaves every container that ends here. Returns the end of the root, or where the next member is to begin.
+// Behind a value: leaves every container that ends here. Returns the end of the root, or where the next
+// member is to begin.
 INLINE const char *behind(struct walk *w, const char *p) {
   while (w->depth) {
     if (p < w->end && *p == ',') {
       w->entries[w->open].len++;
       return p + 1;
     }
-    if (p < w->end && *p == w->closer) leave(w, ++p);
-    else if (!slowly(w, &p)) return broken(w, p, w->closer == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
+    if (p < w->end && *p == w->closer)
+      leave(w, ++p);
+    else if (!slowly(w, &p))
+      return broken(w, p, w->closer == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
   }
   return p;
 }
@@ -274,17 +315,25 @@ static const char *last_end(const struct json_tape *t, struct slice text, const 
 
 // A number seems to end where max_bytes ends the text; anything else that is cut there is broken.
 static bool goes_on(const char *p, const char *end, const char *text_end) {
-  return p == end && end < text_end && json_is_digit(p[-1]) && (json_is_digit(*p) || *p == '.' || (*p | 0x20) == 'e');
+  return p == end && end < text_end && json_is_digit(p[-1]) &&
+         (json_is_digit(*p) || *p == '.' || (*p | 0x20) == 'e');
 }
 
 bool json_tape_parse_first(struct json_tape *t, struct slice text, size_t *used, struct json_fault *fault) {
   if (!text.at) text = slice_of("");
   const char *text_end = text.at + text.len, *p = json_space(text.at, text_end);
-  struct walk w = {.tape = t, .fault = fault, .text = text.at, .end = last_end(t, text, p), .entries = t->entries,
-                   .cap = t->cap, .open = NO_CONTAINER, .max_depth = t->max_depth ? t->max_depth : LIMIT_JSON_DEPTH};
+  struct walk w = {.tape = t,
+                   .fault = fault,
+                   .text = text.at,
+                   .end = last_end(t, text, p),
+                   .entries = t->entries,
+                   .cap = t->cap,
+                   .max_depth = t->max_depth ? t->max_depth : LIMIT_JSON_DEPTH};
   t->text = text.at;
   t->count = 0;
   *fault = (struct json_fault){0};
+  w.block = p;
+  w.stops = p < w.end ? stops_of(p, w.end) : 0;
   p = value(&w, p);
   if (p && goes_on(p, w.end, text_end)) p = broken(&w, p, NULL);
   if (!p && fault->kind == JSON_BROKEN && w.end < text_end && fault->at == (size_t)(w.end - text.at))

@@ -44,9 +44,11 @@ bool json_write_string(struct buf *b, struct slice text) {
 static size_t put_integer(uint64_t value, char *out) {
   char reversed[20];
   size_t len = 0;
-  do reversed[len++] = (char)('0' + value % 10);
+  do
+    reversed[len++] = (char)('0' + value % 10);
   while (value /= 10);
-  for (size_t i = 0; i < len; i++) out[i] = reversed[len - 1 - i];
+  for (size_t i = 0; i < len; i++)
+    out[i] = reversed[len - 1 - i];
   return len;
 }
 
@@ -65,13 +67,15 @@ struct digits {
 };
 
 static void trim(struct digits *d) {
-  while (d->count > 1 && d->at[d->count - 1] == '0') d->count--;
+  while (d->count > 1 && d->at[d->count - 1] == '0')
+    d->count--;
 }
 
-// The usual number: m / 10^k with m below 10^15. Both m and 10^k are doubles, so the division rounds once, as reading the text
-// does: if it gives back the value, the text does. No other text of 15 significant digits or fewer can: every decimal of 15
-// digits survives the way to a double and back (DBL_DIG), so no two of them share a double. So m's digits without trailing zeros
-// are the shortest form. An integer below 2^53 is written whole in any case.
+// The usual number: m / 10^k with m below 10^15. Both m and 10^k are doubles, so the division rounds once, as
+// reading the text does: if it gives back the value, the text does. No other text of 15 significant digits or
+// fewer can: every decimal of 15 digits survives the way to a double and back (DBL_DIG), so no two of them
+// share a double. So m's digits without trailing zeros are the shortest form. An integer below 2^53 is
+// written whole in any case.
 static bool few_digits(double value, struct digits *d) {
   static const double powers[] = {1e0, 1e3, 1e6, 1e9, 1e12, 1e15, 1e18, 1e21};
   if (value < 1e-6 || value >= 0x1p53) return false;
@@ -111,7 +115,8 @@ static bool nearest(double value, int count, struct digits *d) {
   if (count > 1) memcpy(d->at + 1, text + 2, (size_t)count - 1);
   d->point = atoi(text + count + (count > 1) + 1) + 1;
   if (read_back(d) == value) return true;
-  // Doubles lie closer below a power of two than above it: the nearest decimal may miss where the next one above hits.
+  // Doubles lie closer below a power of two than above it: the nearest decimal may miss where the next one
+  // above hits.
   int exponent;
   return frexp(value, &exponent) == 0.5 && step_up(d) && read_back(d) == value;
 }
@@ -119,7 +124,8 @@ static bool nearest(double value, int count, struct digits *d) {
 static void many_digits(double value, struct digits *d) {
   locale_t before = uselocale(newlocale(LC_ALL_MASK, "C", NULL)); // glibc: a constant, nothing to free
   int count = value < DBL_MIN ? 1 : DBL_DIG; // below DBL_MIN there are fewer digits to find
-  while (count < DIGITS_MAX && !nearest(value, count, d)) count++;
+  while (count < DIGITS_MAX && !nearest(value, count, d))
+    count++;
   if (count == DIGITS_MAX) nearest(value, count, d);
   uselocale(before);
   trim(d);
@@ -135,7 +141,8 @@ static char *put_zeros(char *to, int count) {
   return to + count;
 }
 
-// Where the point goes and when an exponent is written: as ECMAScript's Number::toString does (ECMA-262, 6.1.6.1.20).
+// Where the point goes and when an exponent is written: as ECMAScript's Number::toString does
+// (ECMA-262, 6.1.6.1.20).
 static char *lay_out(const struct digits *d, char *to) {
   if (d->point > 21 || d->point <= -6) {
     *to++ = d->at[0];

@@ -40,6 +40,22 @@ static inline void list_remove(struct list *link) {
   link->next = link->prev = NULL;
 }
 
+// All members of `from` go behind those of `head`, in order; `from` is empty then.
+static inline void list_join(struct list *head, struct list *from) {
+  if (list_empty(from)) return;
+  from->next->prev = head->prev;
+  head->prev->next = from->next;
+  from->prev->next = head;
+  head->prev = from->prev;
+  list_init(from);
+}
+
+// The same into a new head.
+static inline void list_move(struct list *from, struct list *head) {
+  list_init(head);
+  list_join(head, from);
+}
+
 static inline struct list *list_first(struct list *head) {
   return list_empty(head) ? NULL : head->next;
 }

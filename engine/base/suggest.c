@@ -9,11 +9,13 @@ static size_t least(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
-// Insertions, deletions, changes and swaps of neighbours that make one word the other (optimal string alignment).
+// Insertions, deletions, changes and swaps of neighbours that make one word the other (optimal string
+// alignment).
 static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len) {
   size_t rows[3][WORD_BYTES + 1];
   size_t *before = rows[0], *last = rows[1], *row = rows[2];
-  for (size_t j = 0; j <= b_len; j++) last[j] = j;
+  for (size_t j = 0; j <= b_len; j++)
+    last[j] = j;
   for (size_t i = 1; i <= a_len; i++) {
     row[0] = i;
     for (size_t j = 1; j <= b_len; j++) {

@@ -61,7 +61,7 @@ bool batch_add(struct batch *b, const struct batch_output *o) {
   char open = opening(b);
   if (open) b->bytes.at[b->bytes.len++] = open;
   struct batch_item item = {.ordinal = o->ordinal, .sequence = o->sequence, .id = o->id, .number = o->number,
-                            .kind = o->kind, .last = o->last};
+                            .kind = o->kind, .bucket = o->bucket, .last = o->last};
   item.at = (uint32_t)b->bytes.len;
   item.len = (uint32_t)o->body.len;
   buf_append(&b->bytes, o->body.at, o->body.len);
@@ -110,7 +110,7 @@ uint32_t batch_hollow(struct batch *b) {
 bool batch_take(struct batch *b, const struct batch *from, uint32_t i) {
   const struct batch_item *item = &from->items[i];
   struct batch_output output = {item->ordinal, item->sequence, item->id, from->received_ms, batch_item_body(from, i),
-                                batch_item_key(from, i), item->number, item->kind, item->last};
+                                batch_item_key(from, i), item->number, item->kind, item->bucket, item->last};
   return batch_add(b, &output);
 }
 

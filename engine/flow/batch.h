@@ -20,6 +20,7 @@ struct batch_item { // one output of a record
   uint32_t key_at, key_len; // its key in bytes; len 0: none
   uint32_t number;          // of its record's outputs, from 0
   uint8_t kind;             // of the record
+  uint8_t bucket;           // of its endpoint, for lane.c
   bool last;                // of its record's outputs: with it the record is settled
 };
 
@@ -50,7 +51,7 @@ struct batch_output { // what batch_add takes
   int64_t id, received_ms;
   struct slice body, key;
   uint32_t number;
-  uint8_t kind;
+  uint8_t kind, bucket;
   bool last;
 };
 

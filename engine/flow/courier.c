@@ -13,7 +13,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { EXPIRE_WAIT_S = 5 };
+enum {
+  EXPIRE_WAIT_S = 5,
+  SMALL_JOBS = 10000, SMALL_REQUESTS = 3000, // a second
+  ALLOWANCE_STEP_US = 5000,
+};
 
 uint64_t courier_now_ms(void) {
   return clock_mono_ms();
@@ -64,7 +68,8 @@ static void matched(struct router_entry *entry, uint32_t records, void *arg) {
   const struct routing *r = arg;
   struct stream *s = (struct stream *)((char *)entry - offsetof(struct stream, route));
   atomic_fetch_add_explicit(&s->status->matched, records, memory_order_relaxed);
-  if (!s->caught_up) return; // it will come by itself
+  feed_hint(s, r->block->first);
+  if (!s->caught_up) return; // it comes by itself
   if (!atomic_load_explicit(&s->status->settled_ms, memory_order_relaxed))
     atomic_store(&s->status->settled_ms, r->block->rows[0].received_ms);
   if (s->next < r->block->first) s->next = r->block->first;
@@ -121,19 +126,46 @@ static void shed_idle(struct courier *c) {
   }
 }
 
+static void feed_ready(struct courier *c) {
+  struct list turn, *link;
+  list_move(&c->ready, &turn); // those that wake others or themselves come in the next turn
+  while ((link = list_pop(&turn))) feed_stream(list_item(link, struct stream, ready_link));
+}
+
+static void send_ready(struct courier *c) {
+  struct list turn, *link;
+  list_move(&c->senders, &turn);
+  while ((link = list_pop(&turn))) {
+    struct stream *s = list_item(link, struct stream, send_link);
+    s->send_parked = !delivery_send_ready(s);
+    if (s->send_parked) list_push_back(&c->parked_senders, &s->send_link);
+  }
+}
+
+static void unpark(struct list *parked, struct list *to, uint32_t per_second) {
+  struct list *link;
+  for (uint64_t n = (uint64_t)per_second * ALLOWANCE_STEP_US / 1000000 + 1; n && (link = list_pop(parked)); n--) list_push_back(to, link);
+}
+
+// Those that have been parked longest come first, as many as there will be an allowance for.
+static void allowance_due(struct loop_timer *timer) {
+  struct courier *c = (struct courier *)((char *)timer - offsetof(struct courier, allowance_timer));
+  c->allowance_waits = false;
+  unpark(&c->parked_readers, &c->ready, SMALL_JOBS);
+  unpark(&c->parked_senders, &c->senders, SMALL_REQUESTS);
+}
+
 static void turn_end(void *arg) {
   struct courier *c = arg;
-  struct list turn;
-  if (c->draining || list_empty(&c->ready)) return;
-  shed_idle(c);
-  list_init(&turn); // those that wake others or themselves come in the next turn
-  turn.next = c->ready.next;
-  turn.prev = c->ready.prev;
-  turn.next->prev = turn.prev->next = &turn;
-  list_init(&c->ready);
-  struct list *link;
-  while ((link = list_pop(&turn))) feed_stream(list_item(link, struct stream, ready_link));
-  if (!list_empty(&c->ready)) loop_post(c->loop, &c->another_turn);
+  if (c->draining) return;
+  if (!list_empty(&c->ready)) {
+    shed_idle(c);
+    feed_ready(c);
+  }
+  if (!list_empty(&c->senders)) send_ready(c);
+  if (!list_empty(&c->ready) || !list_empty(&c->senders)) loop_post(c->loop, &c->another_turn);
+  bool parked = !list_empty(&c->parked_readers) || !list_empty(&c->parked_senders);
+  if (parked && !c->allowance_waits) c->allowance_waits = loop_timer_start(c->loop, &c->allowance_timer, ALLOWANCE_STEP_US);
 }
 
 static void nothing(struct loop_task *task) {
@@ -310,9 +342,15 @@ struct courier *courier_new(const struct courier_options *options, struct err *e
   c->options = *options;
   c->fetch_slots = COURIER_FETCHES;
   c->timer.run = timers_due;
+  c->allowance_timer.run = allowance_due;
+  c->small_jobs = (struct allowance){.per_second = SMALL_JOBS, .burst = SMALL_JOBS / 20};
+  c->small_requests = (struct allowance){.per_second = SMALL_REQUESTS, .burst = SMALL_REQUESTS / 20};
   c->another_turn.run = nothing;
   list_init(&c->all);
   list_init(&c->ready);
+  list_init(&c->senders);
+  list_init(&c->parked_readers);
+  list_init(&c->parked_senders);
   list_init(&c->unfetched);
   for (unsigned i = 0; i < workers; i++) list_init(&c->starved[i]);
   if (!make_parts(c, err)) {
@@ -397,6 +435,7 @@ void courier_free(struct courier *c) {
   heap_fini(&c->lane_timers);
   heap_fini(&c->breaker_timers);
   loop_timer_fini(&c->timer);
+  loop_timer_fini(&c->allowance_timer);
   while (c->spare_jobs) {
     struct harvest_job *next = c->spare_jobs->spare;
     mem_free(c->spare_jobs);

@@ -3,6 +3,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "flow/allowance.h"
 #include "flow/courier.h"
 #include "flow/router.h"
 #include "flow/stream.h"
@@ -26,6 +27,9 @@ struct courier {
   struct map streams;      // by hash of the id
   struct list all;
   struct list ready;       // streams that may read
+  struct list senders;     // streams with lanes that may send
+  struct list parked_readers, parked_senders; // those whose small jobs or requests wait for an allowance
+  struct allowance small_jobs, small_requests;
   struct list *starved;    // one list a worker: streams that wait for room in its ring
   struct list unfetched;   // streams that wait for a fetch slot
   uint64_t routed;         // all blocks below have been routed
@@ -36,6 +40,8 @@ struct courier {
   struct heap lane_timers, breaker_timers; // by clock_mono_ms
   struct loop_timer timer;
   struct loop_task another_turn;
+  struct loop_timer allowance_timer;
+  bool allowance_waits; // the timer runs
   struct harvest_job *spare_jobs;
   struct delivery *spare_deliveries;
   struct saver *saver;

@@ -86,7 +86,7 @@ static bool read_organisation(struct definition *d, const json_t *doc, struct er
   if (!value || json_is_null(value)) return true;
   if (!json_is_integer(value)) return err_set(err, "'organisation_id' must be an integer, or null for every organisation");
   d->organisation = json_integer_value(value);
-  return true;
+  return d->organisation != JOURNAL_ALL || err_set(err, "'organisation_id' %" PRId64 " is no organisation's", d->organisation);
 }
 
 static bool read_sink(struct definition *d, const struct definition_world *world, const json_t *doc, struct err *err) {

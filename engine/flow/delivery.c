@@ -190,14 +190,28 @@ static void send_lane(struct lane *lane) {
   if (!http_client_send(lane->stream->courier->http, &d->send, &err)) retry(d, err.text, NULL, -1);
 }
 
-void delivery_send_ready(struct stream *s) {
+void delivery_offer(struct stream *s) {
+  if (s->send_parked && !list_empty(&s->ready_lanes) && !lane_small(list_item(s->ready_lanes.next, struct lane, ready_link))) {
+    list_remove(&s->send_link); // it has gathered enough meanwhile
+    s->send_parked = false;
+  }
+  if (!list_empty(&s->ready_lanes) && !list_linked(&s->send_link)) list_push_back(&s->courier->senders, &s->send_link);
+}
+
+static bool may_send(const struct stream *s) {
   uint32_t most = s->failures >= BREAKER_FAILURES ? 1 : s->outfit->definition->in_flight;
-  while (!stream_stopped(s) && !s->breaker_open && !s->awaited && !s->courier->draining && s->sending < most &&
-         !list_empty(&s->ready_lanes)) {
-    struct lane *lane = list_item(list_pop(&s->ready_lanes), struct lane, ready_link);
+  return !stream_stopped(s) && !s->breaker_open && !s->awaited && !s->courier->draining && s->sending < most;
+}
+
+bool delivery_send_ready(struct stream *s) {
+  while (may_send(s) && !list_empty(&s->ready_lanes)) {
+    struct lane *lane = list_item(s->ready_lanes.next, struct lane, ready_link);
+    if (lane_small(lane) && !allowance_take(&s->courier->small_requests, clock_mono_ns())) return false;
+    list_remove(&lane->ready_link);
     if (list_empty(&lane->batches)) lane->state = LANE_IDLE;
     else send_lane(lane);
   }
+  return true;
 }
 
 void delivery_cancel_all(struct stream *s) {
@@ -215,7 +229,7 @@ void delivery_cancel_all(struct stream *s) {
 // The lane's first batch is done with: out of the lane and gone.
 static void drop_batch(struct lane *lane) {
   struct batch *b = list_item(lane->batches.next, struct batch, link);
-  lane->stream->held_bytes -= b->body_bytes;
+  lane_lighten(lane, b->body_bytes);
   list_remove(&b->link);
   batch_free(b);
 }
@@ -223,6 +237,7 @@ static void drop_batch(struct lane *lane) {
 static void settle_items(struct stream *s, const struct batch *b, uint32_t from, uint32_t to) {
   uint64_t records = 0;
   for (uint32_t i = from; i < to; i++) {
+    lane_leave(s, &b->items[i]);
     if (!b->items[i].last) continue;
     stream_settle(s, b->items[i].ordinal);
     records++;
@@ -246,6 +261,7 @@ static void delivered(struct delivery *d, const struct http_response *response) 
 }
 
 static void bury(struct stream *s, const struct batch *b, uint32_t i, const char *why, const struct http_response *response) {
+  lane_leave(s, &b->items[i]);
   struct slice answer = response ? response->body : slice_of("");
   if (answer.len > ANSWER_SHOWN) answer.len = ANSWER_SHOWN;
   struct dead_letter letter = {.ordinal = b->items[i].ordinal, .sequence = b->items[i].sequence, .number = b->items[i].number,
@@ -363,6 +379,7 @@ static void each(struct delivery *d, const struct sink_verdict *verdicts, const 
   rest->attempt = b->attempt;
   rest->failures = rest->count < b->count ? 0 : b->failures; // it got somewhere
   memcpy(rest->id, b->id, sizeof rest->id);
+  lane->held_bytes += rest->body_bytes;
   s->held_bytes += rest->body_bytes;
   drop_batch(lane);
   list_push_front(&lane->batches, &rest->link);
@@ -398,7 +415,7 @@ static void answered(struct http_send *send, const struct http_response *respons
   if (verdict.kind == SINK_DEFAULT && !verdict.each) verdict_default(response, &verdict);
   carry_out(d, &verdict, response);
   if (s->awaited && !s->sending) stream_redefine(s, NULL, NULL);
-  delivery_send_ready(s);
+  delivery_offer(s);
   if (!s->caught_up || s->window.unread) stream_wake(s);
 }
 

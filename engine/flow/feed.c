@@ -1,7 +1,8 @@
 // feed.c - from the journal into a stream: what is to be read again first, then what is new, as jobs for a worker or straight into lanes.
+#include "base/clock.h"
 #include "flow/courier_parts.h"
 
-enum { STRAIGHT_RECORDS = 2048, STRAIGHT_BYTES = 1 << 20 };
+enum { STRAIGHT_RECORDS = 2048, STRAIGHT_BYTES = 1 << 20, SMALL_JOB_RECORDS = 16 };
 
 struct found { // a record that may be read now
   const struct record_header *row;
@@ -148,11 +149,28 @@ static bool pass_over(struct stream *s, const struct record_header *row) {
   return true;
 }
 
+// Once one could not be kept none is, until all has been read: hints must have no gaps.
+void feed_hint(struct stream *s, uint64_t block) {
+  if (s->hint_count == STREAM_HINTS) s->hints_lost = true;
+  if (!s->hints_lost) s->hints[(s->hint_head + s->hint_count++) % STREAM_HINTS] = block;
+}
+
+// Where the next records for this stream can be: the next hint, or when those are not all, simply the next block.
+static uint64_t next_block(struct stream *s, uint64_t end) {
+  while (s->hint_count && s->hints[s->hint_head] < end) {
+    s->hint_head = (uint8_t)((s->hint_head + 1) % STREAM_HINTS);
+    s->hint_count--;
+  }
+  if (s->hint_count) return s->hints[s->hint_head];
+  return s->hints_lost || s->courier->routed < end ? end : s->courier->routed;
+}
+
 static bool find_new(struct reading *r, struct found *out) {
   struct stream *s = r->s;
   for (;;) {
     if (s->next >= s->courier->routed) {
       s->caught_up = true;
+      s->hints_lost = false;
       atomic_store(&s->status->matched, atomic_load(&s->status->read));
       return false;
     }
@@ -166,7 +184,7 @@ static bool find_new(struct reading *r, struct found *out) {
       *out = (struct found){row, journal_block_record(r->block, row), window_end(&s->window), false};
       return true;
     }
-    s->next = r->block->end;
+    s->next = next_block(s, r->block->end);
   }
 }
 
@@ -258,13 +276,29 @@ static void feed_straight(struct stream *s) {
   reading_close(&r);
   if (count == STRAIGHT_RECORDS || bytes >= STRAIGHT_BYTES) stream_wake(s); // others first, then this one again
   else lanes_flush(s);
-  delivery_send_ready(s);
+  delivery_offer(s);
+}
+
+// Few records and many streams like this one: they wait for more, in turn, when the courier's allowance is used up.
+static bool parked(struct stream *s) {
+  struct courier *c = s->courier;
+  uint64_t matched = atomic_load_explicit(&s->status->matched, memory_order_relaxed);
+  uint64_t read = atomic_load_explicit(&s->status->read, memory_order_relaxed);
+  if (s->window.unread || matched - read >= SMALL_JOB_RECORDS || allowance_take(&c->small_jobs, clock_mono_ns())) return false;
+  list_remove(&s->ready_link);
+  list_push_back(&c->parked_readers, &s->ready_link);
+  return true;
 }
 
 void feed_stream(struct stream *s) {
   if (may_read(s)) {
+    if (!s->caught_up && parked(s)) return;
     if (s->outfit->definition->program) feed_jobs(s);
     else feed_straight(s);
+  }
+  if (s->hollow && !s->window.unread && !s->jobs && !s->fetching) {
+    lanes_close_gaps(s);
+    delivery_offer(s);
   }
   bool done_with_block = s->block && !s->fetching && !s->window.unread && !covers(s->block, s->next);
   bool waits_long = stream_stopped(s) || s->breaker_open || !room_in_window(s);

@@ -11,28 +11,20 @@ bool harvest_output(struct stream *s, const struct harvest_item *item, struct sl
   struct batch_output output = {.ordinal = item->ordinal, .sequence = item->sequence, .id = item->id,
                                 .received_ms = item->received_ms, .body = body, .key = key, .number = number,
                                 .kind = item->kind, .last = last};
-  struct lane *lane = lane_of(s, item->endpoint, item->sequence);
-  if (lane && lane_add(lane, &output)) return true;
+  if (lane_put(s, item, &output)) return true;
   stream_shed(s); // out of memory: the journal still has all of it
   return false;
 }
 
-// A record that a hollow batch may be waiting for has come back without output.
-static void pass(struct stream *s, const struct harvest_item *item) {
-  if (!s->hollow) return;
-  struct lane *lane = lane_find(s, item->endpoint, item->sequence);
-  if (lane) lane_record_passed(lane, item->sequence);
-}
-
 void harvest_filtered(struct stream *s, const struct harvest_item *item, struct slice reason) {
   status_count_filtered(s->status, reason, 1);
-  pass(s, item);
+  lane_record_passed(s, item);
   stream_settle(s, item->ordinal);
 }
 
 static void dead(struct stream *s, const struct harvest_item *item, const char *why, uint32_t line) {
   struct dead_letter letter = {.ordinal = item->ordinal, .sequence = item->sequence, .settles = true, .reason = why, .line = line};
-  pass(s, item);
+  lane_record_passed(s, item);
   saver_dead_letter(s, &letter);
   if (++s->script_failures < SCRIPT_FAILURES || stream_stopped(s)) return;
   char text[STATUS_ERROR_BYTES];
@@ -109,7 +101,7 @@ static void ended(struct pool_job *job, enum pool_end end, uint32_t at, bool gui
   harvest_job_free(h);
   if (!s->removed) {
     lanes_flush(s);
-    delivery_send_ready(s);
+    delivery_offer(s);
     stream_wake(s);
   }
   stream_rest(s);

@@ -1,7 +1,9 @@
 // lane.c - the orders of delivery of a stream: which batch an output joins, and which lane may send next.
 //
-// A record goes to a lane by hash of its endpoint; with one record a request each endpoint is a lane of its own, made when it has
-// something and freed when it has not. A lane has at most one request out, so records of an endpoint never overtake each other.
+// A lane has at most one request out, and all that is under way of one endpoint is in one lane, so records of an endpoint never
+// overtake each other. Endpoints fall into buckets by hash; a bucket with nothing under way goes to whatever lane is filling, so a
+// stream with little to send makes few, fuller requests. With one record a request each endpoint is a lane of its own, made when
+// it has something and freed when it has not.
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -9,20 +11,24 @@
 
 enum { EAGER_BYTES = 64 << 10, PATIENCE_MS = 4 }; // while jobs are under way a batch fills up to this, or for so long
 
+struct lane_buckets {
+  uint32_t records[LANE_BUCKETS]; // under way; also those a hollow batch waits for
+  uint8_t lane[LANE_BUCKETS];     // where they are
+};
+
 static const uint64_t NO_ENDPOINT = (uint64_t)1 << 63;
 
 static bool single(const struct stream *s) {
   return s->outfit->limits.records == 1;
 }
 
-static uint64_t key_of(const struct stream *s, int64_t endpoint, uint64_t sequence) {
-  uint64_t key = endpoint ? (uint64_t)endpoint : sequence | NO_ENDPOINT; // without an endpoint there is no order to keep
-  return single(s) ? key : hash_u64(key) % s->outfit->definition->in_flight;
+// What has no endpoint has no order to keep.
+static uint64_t key_of(const struct harvest_item *item) {
+  return item->endpoint ? (uint64_t)item->endpoint : item->sequence | NO_ENDPOINT;
 }
 
-struct lane *lane_find(struct stream *s, int64_t endpoint, uint64_t sequence) {
-  uint64_t key = key_of(s, endpoint, sequence);
-  return single(s) ? map_get(&s->by_endpoint, key) : s->lanes[key];
+static uint8_t bucket_of(const struct harvest_item *item) {
+  return (uint8_t)(hash_u64(key_of(item)) % LANE_BUCKETS);
 }
 
 static struct lane *lane_new(struct stream *s, uint64_t key) {
@@ -39,11 +45,6 @@ static struct lane *lane_new(struct stream *s, uint64_t key) {
   return lane;
 }
 
-struct lane *lane_of(struct stream *s, int64_t endpoint, uint64_t sequence) {
-  struct lane *lane = lane_find(s, endpoint, sequence);
-  return lane ? lane : lane_new(s, key_of(s, endpoint, sequence));
-}
-
 static struct batch *head_of(const struct lane *lane) {
   return list_empty(&lane->batches) ? NULL : list_item(lane->batches.next, struct batch, link);
 }
@@ -56,6 +57,58 @@ static bool full(const struct batch *b, const struct sink_limits *limits, size_t
   return b->count >= limits->records || b->body_bytes + more > limits->bytes;
 }
 
+// Whether a further output may wait in this lane without waiting for an answer first.
+static bool filling(const struct stream *s, const struct lane *lane) {
+  const struct batch *b = tail_of(lane);
+  if (!b || b->sealed || b->hollow || b->attempt || full(b, &s->outfit->limits, 1)) return false;
+  bool all_out = s->sending >= s->outfit->definition->in_flight;
+  return lane->state == LANE_IDLE || lane->state == LANE_READY || (lane->state == LANE_SENDING && all_out);
+}
+
+// The lane for a bucket with nothing under way: the one that fills, else one at rest, else the one with the least to do.
+static struct lane *pick(struct stream *s) {
+  struct lane *best = NULL;
+  if (s->filling && filling(s, s->filling)) return s->filling;
+  for (uint32_t i = 0; i < s->outfit->definition->in_flight; i++) {
+    struct lane *lane = s->lanes[i];
+    if (!lane) {
+      lane = lane_new(s, i);
+      if (lane) best = lane;
+      break;
+    }
+    if (lane->state == LANE_IDLE && list_empty(&lane->batches)) {
+      best = lane;
+      break;
+    }
+    bool waits = lane->state == LANE_BACKOFF;
+    if (!best || (waits == (best->state == LANE_BACKOFF) ? lane->held_bytes < best->held_bytes : !waits)) best = lane;
+  }
+  return s->filling = best;
+}
+
+// The lane where records of this bucket are under way, or NULL.
+static struct lane *lane_at(const struct stream *s, uint8_t bucket) {
+  return s->buckets && s->buckets->records[bucket] ? s->lanes[s->buckets->lane[bucket]] : NULL;
+}
+
+static struct lane *lane_for(struct stream *s, const struct harvest_item *item, bool *joins) {
+  struct lane *lane = single(s) ? map_get(&s->by_endpoint, key_of(item)) : lane_at(s, bucket_of(item));
+  *joins = lane != NULL;
+  if (lane) return lane;
+  if (single(s)) return lane_new(s, key_of(item));
+  if (!s->buckets && !(s->buckets = mem_zero(1, sizeof *s->buckets))) return NULL;
+  return pick(s);
+}
+
+void lane_leave(struct stream *s, const struct batch_item *item) {
+  if (item->last && !single(s) && s->buckets->records[item->bucket]) s->buckets->records[item->bucket]--;
+}
+
+void lane_lighten(struct lane *lane, uint32_t bytes) {
+  lane->held_bytes -= bytes;
+  lane->stream->held_bytes -= bytes;
+}
+
 // The hollow batch that waits for this sequence; it is the lane's first, for what comes behind is not kept hollow.
 static struct batch *hollow_for(const struct lane *lane, uint64_t sequence) {
   struct batch *b = head_of(lane);
@@ -64,9 +117,7 @@ static struct batch *hollow_for(const struct lane *lane, uint64_t sequence) {
 
 static struct batch *batch_for(struct lane *lane, const struct batch_output *output) {
   struct stream *s = lane->stream;
-  struct batch *b = hollow_for(lane, output->sequence);
-  if (b) return b;
-  b = tail_of(lane);
+  struct batch *b = tail_of(lane);
   if (b && !b->sealed && !b->hollow && !b->attempt && !full(b, &s->outfit->limits, output->body.len)) return b;
   b = batch_new(s->courier->options.budget, s->outfit->limits.framing, LIMIT_WINDOW_BYTES + LIMIT_RECORD_BYTES);
   if (b) list_push_back(&lane->batches, &b->link);
@@ -92,47 +143,81 @@ static void make_ready(struct lane *lane) {
   list_push_back(&lane->stream->ready_lanes, &lane->ready_link);
 }
 
-void lane_offer(struct lane *lane, bool in_haste) {
+// A batch that would rather wait for more: for the time its sink sets, or while results are on their way.
+static bool holds_back(struct lane *lane, const struct batch *b, bool in_haste) {
   struct stream *s = lane->stream;
-  if (!may_go(lane)) return;
-  const struct batch *b = head_of(lane);
   const struct sink_limits *limits = &s->outfit->limits;
-  bool whole = b->attempt || b->link.next != &lane->batches || full(b, limits, 1);
-  if (!whole && limits->hold_ms) { // this sink wants large batches: wait for its time
-    uint64_t now = courier_now_ms(), age = (uint64_t)(clock_ms() - b->begun_ms);
-    if (age < limits->hold_ms) {
-      courier_set_timer(s->courier, &s->courier->lane_timers, &lane->timer, now + limits->hold_ms - age);
-      return;
-    }
-  } else if (!whole && !in_haste && b->body_bytes < EAGER_BYTES && s->jobs) {
-    if (!s->flush_wanted) s->flush_since_ms = courier_now_ms();
-    s->flush_wanted = true;
-    if (courier_now_ms() - s->flush_since_ms < PATIENCE_MS) return;
+  if (b->attempt || b->link.next != &lane->batches || full(b, limits, 1)) return false;
+  uint64_t now = courier_now_ms();
+  if (limits->hold_ms) {
+    uint64_t age = (uint64_t)(clock_ms() - b->begun_ms);
+    if (age >= limits->hold_ms) return false;
+    courier_set_timer(s->courier, &s->courier->lane_timers, &lane->timer, now + limits->hold_ms - age);
+    return true;
   }
-  make_ready(lane);
+  if (in_haste || b->body_bytes >= EAGER_BYTES || !s->jobs) return false;
+  if (!s->flush_wanted) s->flush_since_ms = now;
+  s->flush_wanted = true;
+  return now - s->flush_since_ms < PATIENCE_MS;
 }
 
-bool lane_add(struct lane *lane, const struct batch_output *output) {
-  struct batch *b = batch_for(lane, output);
-  if (!b || !batch_add(b, output)) return false;
-  lane->stream->held_bytes += output->body.len;
-  if (b->hollow && output->last) one_less_missing(lane, b);
+void lane_offer(struct lane *lane, bool in_haste) {
+  if (may_go(lane) && !holds_back(lane, head_of(lane), in_haste)) make_ready(lane);
+}
+
+bool lane_small(const struct lane *lane) {
+  const struct batch *b = head_of(lane);
+  return b && !b->attempt && b->body_bytes < LANE_SMALL_BYTES && !full(b, &lane->stream->outfit->limits, 1);
+}
+
+bool lane_put(struct stream *s, const struct harvest_item *item, struct batch_output *output) {
+  bool joins;
+  struct lane *lane = lane_for(s, item, &joins);
+  struct batch *hollow = lane && joins ? hollow_for(lane, output->sequence) : NULL, *b = hollow;
+  if (!b && lane) b = batch_for(lane, output);
+  output->bucket = bucket_of(item);
+  if (!b || !batch_add(b, output)) {
+    if (!hollow && output->number && !single(s)) s->buckets->records[output->bucket]--; // its first outputs are there, its last will not be
+    return false;
+  }
+  if (!hollow && !output->number && !single(s)) {
+    s->buckets->records[output->bucket]++;
+    s->buckets->lane[output->bucket] = (uint8_t)lane->key;
+  }
+  lane->held_bytes += output->body.len;
+  s->held_bytes += output->body.len;
+  if (hollow && output->last) one_less_missing(lane, b);
   lane_offer(lane, false);
   return true;
 }
 
-void lane_record_passed(struct lane *lane, uint64_t sequence) {
-  struct batch *b = hollow_for(lane, sequence);
+void lane_record_passed(struct stream *s, const struct harvest_item *item) {
+  if (!s->hollow) return;
+  struct lane *lane = single(s) ? map_get(&s->by_endpoint, key_of(item)) : lane_at(s, bucket_of(item));
+  struct batch *b = lane ? hollow_for(lane, item->sequence) : NULL;
   if (!b) return;
+  if (!single(s)) s->buckets->records[bucket_of(item)]--;
   one_less_missing(lane, b);
   lane_offer(lane, false);
+}
+
+// All that hollow batches waited for has been read again; what has not come back is no longer kept.
+void lanes_close_gaps(struct stream *s) {
+  struct lane *lane;
+  for (size_t i = 0; s->hollow && (lane = lane_each(s, &i));) {
+    struct batch *b = head_of(lane);
+    if (!b || !b->hollow) continue;
+    b->missing = 1;
+    one_less_missing(lane, b);
+    lane_offer(lane, true);
+  }
 }
 
 void lane_due(struct lane *lane) {
   if (lane->state == LANE_BACKOFF) lane->state = LANE_IDLE;
   lane->patient = false;
   lane_offer(lane, true);
-  delivery_send_ready(lane->stream);
+  delivery_offer(lane->stream);
 }
 
 void lane_next(struct lane *lane) {
@@ -146,6 +231,7 @@ void lane_next(struct lane *lane) {
 }
 
 static void drop(struct lane *lane) {
+  if (lane->stream->filling == lane) lane->stream->filling = NULL;
   struct list *link;
   heap_remove(&lane->stream->courier->lane_timers, &lane->timer);
   list_remove(&lane->ready_link);
@@ -182,12 +268,12 @@ void lanes_release(struct stream *s, bool all) {
     lane->state = LANE_IDLE;
     lane_offer(lane, true);
   }
+  delivery_offer(s);
 }
 
 static void read_items_again(struct stream *s, const struct batch *b) {
   for (uint32_t i = 0; i < b->count; i++)
     if (b->items[i].last) stream_again(s, b->items[i].ordinal);
-  s->held_bytes -= b->body_bytes;
 }
 
 // What has not been tried is dropped, what waits for its next attempt turns hollow; what is out stays.
@@ -199,10 +285,12 @@ static void shed(struct lane *lane) {
     struct batch *b = list_item(link, struct batch, link);
     next = link->next;
     read_items_again(s, b);
+    lane_lighten(lane, b->body_bytes);
     if (b->attempt || b->hollow) {
       s->hollow += !b->hollow;
       batch_hollow(b);
     } else {
+      for (uint32_t i = 0; i < b->count; i++) lane_leave(s, &b->items[i]);
       list_remove(&b->link);
       batch_free(b);
     }
@@ -222,6 +310,9 @@ void lanes_free(struct stream *s) {
   for (size_t i = 0; (lane = lane_each(s, &i));) drop(lane);
   map_fini(&s->by_endpoint);
   memset(s->lanes, 0, sizeof s->lanes);
+  mem_free(s->buckets);
+  s->buckets = NULL;
+  s->filling = NULL;
   list_init(&s->ready_lanes);
   s->hollow = 0;
   s->held_bytes = 0;

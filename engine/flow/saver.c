@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { SAVE_EVERY_US = 200000, SAVE_STREAMS = 4096, SAVE_BYTES = 64 << 20, LETTER_RETRY_MS = 1000 };
+enum { SAVE_EVERY_US = 200000, SAVE_STREAM_US = 100, SAVE_STREAMS = 4096, SAVE_BYTES = 64 << 20, LETTER_RETRY_MS = 1000 };
 
 struct saved { // where one stream's value lies in the write's bytes
   char id[DEFINITION_ID_BYTES];
@@ -36,7 +36,7 @@ static void written(struct store_write *write) {
   struct saver *saver = (struct saver *)((char *)write - offsetof(struct saver, write));
   saver->writing = false;
   if (!write->ok) log_error("store doing=save error=\"%s\" (positions: will be tried again)", write->err.text);
-  if (!list_empty(&saver->dirty)) loop_timer_start(saver->courier->loop, &saver->timer, SAVE_EVERY_US);
+  if (!list_empty(&saver->dirty)) loop_timer_start(saver->courier->loop, &saver->timer, SAVE_EVERY_US + SAVE_STREAM_US * saver->write.count);
 }
 
 static void due(struct loop_timer *timer) {

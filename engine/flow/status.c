@@ -1,5 +1,6 @@
 #include "flow/status.h"
 #include "base/clock.h"
+#include "base/json_scan.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -64,9 +65,20 @@ void status_count_filtered(struct status *status, struct slice reason, uint64_t 
   pthread_mutex_unlock(&status->lock);
 }
 
+// JSON shows nothing else, and a text that was cut to its room may end in the middle of a character.
+static void make_utf8(char *text) {
+  const char *bad, *end = text + strlen(text);
+  for (char *p = text; p < end;) {
+    size_t len = (unsigned char)*p < 0x80 ? 1 : json_utf8_length(p, end, &bad);
+    if (!len) *p = '?';
+    p += len ? len : 1;
+  }
+}
+
 void status_set_error(struct status *status, const char *error) {
   pthread_mutex_lock(&status->lock);
   snprintf(status->last_error, sizeof status->last_error, "%s", error ? error : "");
+  make_utf8(status->last_error);
   pthread_mutex_unlock(&status->lock);
 }
 

@@ -126,7 +126,7 @@ void stream_failed(struct stream *s, const char *why, int http_status, uint64_t 
 void stream_breaker_due(struct stream *s) {
   s->breaker_open = false;
   stream_wake(s);
-  delivery_send_ready(s);
+  delivery_offer(s);
 }
 
 // ---- records ----
@@ -174,6 +174,7 @@ struct stream *stream_new(struct courier *courier, struct definition *definition
   s->worker = (unsigned)(hash_bytes(definition->id, strlen(definition->id), 1) % pool_workers(courier->options.pool));
   s->route = (struct router_entry){.organisation = definition->organisation, .kinds = definition->kinds};
   s->next = definition->start;
+  s->hints_lost = true; // what the journal has had before is not known
   status_ref(status);
   s->status = status;
   list_init(&s->ready_lanes);
@@ -193,6 +194,7 @@ void stream_remove(struct stream *s) {
   lanes_free(s);
   make_jobs_stale(s);
   list_remove(&s->ready_link);
+  list_remove(&s->send_link);
   list_remove(&s->dirty_link);
   list_remove(&s->all_link);
   stream_rest(s);

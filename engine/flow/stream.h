@@ -23,7 +23,7 @@
 struct courier;
 struct stream;
 
-enum { STREAM_JOBS = 2, BREAKER_FAILURES = 5 };
+enum { STREAM_JOBS = 2, STREAM_HINTS = 12, BREAKER_FAILURES = 5, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10 };
 
 // What a batch is made and sent with: one version of definition, script, sink and settings. Counted by its courier's thread.
 struct outfit {
@@ -40,10 +40,11 @@ enum lane_state {
   LANE_BACKOFF, // its first batch waits for its time
 };
 
-struct lane { // one order of delivery: a hash of endpoints, or in single mode one endpoint
+struct lane { // one order of delivery
   struct stream *stream;
-  uint64_t key;
+  uint64_t key; // its index; in single mode its endpoint
   enum lane_state state;
+  size_t held_bytes;
   struct list batches;
   struct list ready_link;
   struct heap_node timer;
@@ -62,16 +63,23 @@ struct stream {
   uint64_t next;         // sequence of the journal to read next
   uint64_t cursor;       // ordinal to look from for what is to be read again
   bool caught_up;        // has read all that the courier has routed
+  uint64_t hints[STREAM_HINTS]; // blocks with records for it, by first sequence, a ring; all up to `routed` unless hints_lost
+  uint8_t hint_head, hint_count;
+  bool hints_lost;
   bool fetching;         // a read from disk is under way
   struct journal_fetch fetch;
   struct journal_block *block; // what it brought; holds one of the courier's slots
   uint64_t lost_from, lost_to; // sequences the last fetch found to be gone
   struct list ready_link;      // among the courier's streams that may read
+  struct list send_link;       // among those that may send
+  bool send_parked;            // there it waits for an allowance for small requests
   uint32_t jobs, stale_jobs;   // under way; those whose results will be read again instead
   uint32_t epoch;              // jobs of an older one are stale
   bool rerun_alone;            // a worker was lost in the middle: one job at a time until it is past
 
   struct lane *lanes[LIMIT_IN_FLIGHT]; // made when first needed
+  struct lane_buckets *buckets;        // which lane holds what of which endpoints
+  struct lane *filling;                // where outputs without a lane go; NULL: to be picked
   struct map by_endpoint;              // single mode
   struct list deliveries;              // requests that are out
   struct list ready_lanes;
@@ -119,6 +127,7 @@ void outfit_unref(struct outfit *o); // takes NULL
 // ---- feed.c ----
 void feed_stream(struct stream *s); // reads as much as may be read now
 void feed_drop_block(struct stream *s);
+void feed_hint(struct stream *s, uint64_t block); // the block that begins with this sequence has records for it
 
 // ---- harvest.c ----
 struct harvest_item { // a record in a job
@@ -140,22 +149,26 @@ bool harvest_output(struct stream *s, const struct harvest_item *item, struct sl
 void harvest_filtered(struct stream *s, const struct harvest_item *item, struct slice reason);
 
 // ---- lane.c ----
-struct lane *lane_of(struct stream *s, int64_t endpoint, uint64_t sequence); // NULL: out of memory
-struct lane *lane_find(struct stream *s, int64_t endpoint, uint64_t sequence); // NULL: there is none
-bool lane_add(struct lane *lane, const struct batch_output *output);        // false: out of memory
-void lane_record_passed(struct lane *lane, uint64_t sequence);              // a record of a hollow batch had no output this time
+// Puts an output where its endpoint's records are, or in a lane that fills. Sets output->bucket. False: out of memory.
+bool lane_put(struct stream *s, const struct harvest_item *item, struct batch_output *output);
+void lane_record_passed(struct stream *s, const struct harvest_item *item); // it had no output: a hollow batch may wait for it
+void lane_leave(struct stream *s, const struct batch_item *item); // with the last output of a record, the record leaves its lane
+void lane_lighten(struct lane *lane, uint32_t bytes);             // so many bytes of bodies have left
+bool lane_small(const struct lane *lane);                         // its first batch would make a small request
 void lane_due(struct lane *lane);                                           // its timer came
 void lane_next(struct lane *lane);   // after its first batch has left: the next may go, or the lane rests
 void lane_offer(struct lane *lane, bool in_haste); // makes it ready if its first batch may go now
 void lane_free(struct lane *lane);
 void lanes_flush(struct stream *s); // what waited for more goes now, unless more is coming at once
 void lanes_shed(struct stream *s);
+void lanes_close_gaps(struct stream *s);
 void lanes_free(struct stream *s);
 void lanes_release(struct stream *s, bool all); // lanes in back-off go at once; without `all` not those with a Retry-After
 struct lane *lane_each(struct stream *s, size_t *i);
 
 // ---- delivery.c ----
-void delivery_send_ready(struct stream *s); // as many lanes as may send
+void delivery_offer(struct stream *s); // its ready lanes send when the courier's turn ends
+bool delivery_send_ready(struct stream *s); // as many lanes as may send; false: a small request waits for the courier's allowance
 void delivery_cancel_all(struct stream *s); // requests that are out end unheard
 
 // ---- saver.c ----

@@ -2,11 +2,12 @@
 //
 //   header (64 bytes) | table | frame* | zeros up to a multiple of 64 bytes
 //
-// Table and frames are zstd, or plain where that is not longer (stored size = plain size). The table, all varints:
+// Table and frames are zstd, or plain where that is not longer (stored size = plain size). The table, all
+// varints:
 //   a frame: rows, plain bytes, stored bytes, CRC-32C of the stored bytes (4 bytes)
 //   organisations: how many; each: its id less the one before, rows
-//   then column by column, a number a row: sequence less the one before in its organisation (the first: less the block's first),
-//   id less the one before, endpoint less the one before, length, event_type * 4 + kind
+//   then column by column, a number a row: sequence less the one before in its organisation (the first: less
+//   the block's first), id less the one before, endpoint less the one before, length, event_type * 4 + kind
 #pragma once
 #include <assert.h>
 #include <stdbool.h>
@@ -14,7 +15,9 @@
 
 enum {
   BLOCK_ALIGN = 64,
-  BLOCK_FRAME_BYTES = 64 << 10, // plain bytes a frame aims at: what a reader of one organisation unpacks at least
+  BLOCK_PAGE = 4096, // writing zeros up to the end of a page spares the kernel to read it first
+  BLOCK_FRAME_BYTES =
+      64 << 10, // plain bytes a frame aims at: what a reader of one organisation unpacks at least
 };
 #define BLOCK_MAGIC 0x3142454349554c53u // "SLUICEB1"
 
@@ -26,15 +29,16 @@ struct block_header {
   uint32_t count, frames;
   uint32_t bytes; // the whole block
   uint32_t table_bytes, table_plain, table_crc;
-  uint32_t skipped; // sequences just before `first` that no acknowledged record ever had (those of a torn block)
-  uint32_t crc;     // of the header's bytes before this
+  uint32_t
+      skipped;  // sequences just before `first` that no acknowledged record ever had (those of a torn block)
+  uint32_t crc; // of the header's bytes before this
 };
 static_assert(sizeof(struct block_header) == BLOCK_ALIGN, "a header is one step of the search for a block");
 
 // A frame as table and memory know it.
 struct block_frame {
-  uint32_t row, rows;        // its first row, how many
-  uint32_t plain_at, plain;  // in the block's plain bytes
+  uint32_t row, rows;         // its first row, how many
+  uint32_t plain_at, plain;   // in the block's plain bytes
   uint32_t stored_at, stored; // from the block's beginning
   uint32_t crc;
 };

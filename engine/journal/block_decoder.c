@@ -49,7 +49,8 @@ static bool get_frames(struct block_decoder *d, struct cursor *c) {
   const struct block_header *h = &d->header;
   uint64_t row = 0, plain = 0, stored = sizeof *h + (uint64_t)h->table_bytes;
   for (struct block_frame *f = d->frames; f < d->frames + h->frames; f++) {
-    *f = (struct block_frame){.row = (uint32_t)row, .plain_at = (uint32_t)plain, .stored_at = (uint32_t)stored};
+    *f = (struct block_frame){
+        .row = (uint32_t)row, .plain_at = (uint32_t)plain, .stored_at = (uint32_t)stored};
     if (!varint_get_u32(&c->at, c->end, &f->rows) || !varint_get_u32(&c->at, c->end, &f->plain) ||
         !varint_get_u32(&c->at, c->end, &f->stored) || (size_t)(c->end - c->at) < sizeof f->crc)
       return false;
@@ -73,7 +74,8 @@ static bool get_organisations(struct block_decoder *d, struct cursor *c) {
     if (!varint_get_signed(&c->at, c->end, &step) || !varint_get_u32(&c->at, c->end, &rows)) return false;
     if (rows == 0 || rows > d->header.count - row || (g > 0 && step <= 0)) return false;
     organisation += (uint64_t)step;
-    while (rows--) d->rows[row++].organisation = (int64_t)organisation;
+    while (rows--)
+      d->rows[row++].organisation = (int64_t)organisation;
   }
   return row == d->header.count;
 }
@@ -134,9 +136,11 @@ static bool get_kinds(struct block_decoder *d, struct cursor *c) {
   return true;
 }
 
-enum block_result block_decode_table(struct block_decoder *d, const struct block_header *header, const char *stored) {
+enum block_result block_decode_table(struct block_decoder *d, const struct block_header *header,
+                                     const char *stored) {
   if (crc32c(0, stored, header->table_bytes) != header->table_crc) return BLOCK_DAMAGED;
-  if (header->table_bytes > header->table_plain || header->table_plain / 5 < header->count) return BLOCK_DAMAGED;
+  if (header->table_bytes > header->table_plain || header->table_plain / 5 < header->count)
+    return BLOCK_DAMAGED;
   if (!room(&d->table, &d->table_cap, header->table_plain, 1) ||
       !room(&d->rows, &d->rows_cap, header->count, sizeof *d->rows) ||
       !room(&d->frames, &d->frames_cap, header->frames, sizeof *d->frames))
@@ -149,7 +153,8 @@ enum block_result block_decode_table(struct block_decoder *d, const struct block
   return good ? BLOCK_GOOD : BLOCK_DAMAGED;
 }
 
-enum block_result block_decode_frame(struct block_decoder *d, const struct block_frame *f, const char *stored, char *out) {
+enum block_result block_decode_frame(struct block_decoder *d, const struct block_frame *f, const char *stored,
+                                     char *out) {
   if (crc32c(0, stored, f->stored) != f->crc) return BLOCK_DAMAGED;
   return unpack(d, out, f->plain, stored, f->stored) ? BLOCK_GOOD : BLOCK_DAMAGED;
 }
@@ -185,7 +190,8 @@ static uint32_t keep_rows(const struct block_decoder *d, const struct part *p, s
 }
 
 struct journal_block *block_decode_rows(struct block_decoder *d, uint32_t from, uint32_t to,
-                                        const char *(*read)(const struct block_frame *f, void *arg), void *arg, uint32_t *lost) {
+                                        const char *(*read)(const struct block_frame *f, void *arg),
+                                        void *arg, uint32_t *lost) {
   assert(from < to && to <= d->header.count);
   const struct record_header *first = &d->rows[from], *last = &d->rows[to - 1];
   struct journal_block *block = block_memory_new(to - from, last->offset + last->length - first->offset);
@@ -194,8 +200,8 @@ struct journal_block *block_decode_rows(struct block_decoder *d, uint32_t from, 
   block->end = block_header_end(&d->header);
   *lost = 0;
   for (const struct block_frame *f = d->frames; f < d->frames + d->header.frames; f++) {
-    struct part p = {f, from > f->row ? from : f->row, to < f->row + f->rows ? to : f->row + f->rows, first->offset,
-                     block_memory_text(block)};
+    struct part p = {f, from > f->row ? from : f->row, to < f->row + f->rows ? to : f->row + f->rows,
+                     first->offset, block_memory_text(block)};
     if (p.from >= p.to) continue;
     enum block_result result = decode_part(d, &p, read(f, arg));
     if (result == BLOCK_GOOD) block->count += keep_rows(d, &p, block_memory_rows(block) + block->count);

@@ -13,11 +13,12 @@ struct block_encoder {
   size_t frames_cap;
   // the result, until the next block:
   const char *at;
-  size_t len; // a multiple of BLOCK_ALIGN
+  size_t len; // a multiple of BLOCK_ALIGN; at least BLOCK_PAGE zeros follow
 };
 
 bool block_encoder_init(struct block_encoder *e, int zstd_level, struct err *err);
 void block_encoder_fini(struct block_encoder *e); // takes zeroed
 
 // Rows must be in order and say where their bytes are, one behind the other. False: out of memory.
-bool block_encode(struct block_encoder *e, const struct journal_block *block, uint64_t brand, uint32_t skipped);
+bool block_encode(struct block_encoder *e, const struct journal_block *block, uint64_t brand,
+                  uint32_t skipped);

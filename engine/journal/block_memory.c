@@ -14,7 +14,8 @@ static struct memory *memory_of(const struct journal_block *block) {
 }
 
 struct journal_block *block_memory_new(size_t rows, size_t bytes) {
-  size_t head = sizeof(struct memory), table = rows * sizeof(struct record_header), order = rows * sizeof(uint32_t);
+  size_t head = sizeof(struct memory), table = rows * sizeof(struct record_header),
+         order = rows * sizeof(uint32_t);
   size_t total = head + table + order + bytes;
   char *at = mem_alloc(total);
   if (!at) return NULL;
@@ -58,12 +59,14 @@ void block_memory_index(struct journal_block *block) {
   uint32_t *order = block_memory_order(block);
   uint32_t count = block->count;
   if (count == 0 || block->rows[0].organisation == block->rows[count - 1].organisation) {
-    for (uint32_t i = 0; i < count; i++) order[i] = i;
+    for (uint32_t i = 0; i < count; i++)
+      order[i] = i;
     return;
   }
   uint64_t span = block->end - block->first;
   if (count < span) memset(order, 255, span * sizeof *order);
-  for (uint32_t i = 0; i < count; i++) order[block->rows[i].sequence - block->first] = i;
+  for (uint32_t i = 0; i < count; i++)
+    order[block->rows[i].sequence - block->first] = i;
   if (count == span) return;
   uint32_t kept = 0;
   for (uint64_t s = 0; s < span; s++)
@@ -85,7 +88,8 @@ static uint32_t border(const struct journal_block *block, int64_t organisation, 
   return low;
 }
 
-void journal_block_rows(const struct journal_block *block, int64_t organisation, uint32_t *from, uint32_t *to) {
+void journal_block_rows(const struct journal_block *block, int64_t organisation, uint32_t *from,
+                        uint32_t *to) {
   *from = border(block, organisation, false);
   *to = border(block, organisation, true);
 }

@@ -1,4 +1,5 @@
-// block_memory.h - a block in memory: one allocation, counted references (journal_block_ref and _unref), rows, order and bytes.
+// block_memory.h - a block in memory: one allocation, counted references (journal_block_ref and _unref),
+// rows, order and bytes.
 #pragma once
 #include "journal/journal.h"
 
@@ -11,6 +12,6 @@ struct record_header *block_memory_rows(struct journal_block *block);
 uint32_t *block_memory_order(struct journal_block *block);
 char *block_memory_text(struct journal_block *block);
 
-// Fills by_sequence from rows, count, first and end; rows may lack sequences. There must be room for end - first numbers, unless
-// all rows are of one organisation.
+// Fills by_sequence from rows, count, first and end; rows may lack sequences. There must be room for end -
+// first numbers, unless all rows are of one organisation.
 void block_memory_index(struct journal_block *block);

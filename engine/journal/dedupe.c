@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "journal/dedupe_parts.h"
-#include "journal/low_priority.h"
+#include "journal/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 enum {
-  SET_KEYS = (1 << 19) / 4 * 3, // a set of 8 MB, as full as it gets
+  SET_KEYS = (1 << 18) / 4 * 3, // a set of 4 MB, as full as it gets
   SET_SHARE = 6,                // a set takes at most this part of the budget
-  RUN_SHARE = 6,                // the filter of a merged run too, so that dropping the oldest does not forget nearly all
-  SPAN_SHARE = 8,               // a merged run covers at most this part of the window
+  RUN_SHARE = 6,  // the filter of a merged run too, so that dropping the oldest does not forget nearly all
+  SPAN_SHARE = 8, // a merged run covers at most this part of the window
   RETRY_MS = 1000,
 };
 
@@ -45,8 +45,9 @@ struct dedupe {
 struct dedupe_key dedupe_key(const struct dedupe *d, const struct record_header *h) {
   const uint64_t *seed = d->options.seed;
   uint64_t organisation = (uint64_t)h->organisation, id = (uint64_t)h->id;
-  struct dedupe_key key = {hash_fold(hash_fold(organisation ^ seed[0], seed[1] + h->kind) ^ id, seed[1] ^ 0xe7037ed1a0b428dbu),
-                           hash_fold(hash_fold(organisation ^ seed[2], seed[3] + h->kind) ^ id, seed[3] ^ 0xa0761d6478bd642fu)};
+  struct dedupe_key key = {
+      hash_fold(hash_fold(organisation ^ seed[0], seed[1] + h->kind) ^ id, seed[1] ^ 0xe7037ed1a0b428dbu),
+      hash_fold(hash_fold(organisation ^ seed[2], seed[3] + h->kind) ^ id, seed[3] ^ 0xa0761d6478bd642fu)};
   if (!(key.high | key.low)) key.low = 1;
   return key;
 }
@@ -115,7 +116,8 @@ size_t dedupe_put(struct dedupe *d, const struct dedupe_key *keys, size_t count,
 
 void dedupe_undo(struct dedupe *d) {
   d->hot->count -= d->undo_count;
-  while (d->undo_count) d->hot->slots[d->undo[--d->undo_count]] = (struct dedupe_key){0};
+  while (d->undo_count)
+    d->hot->slots[d->undo[--d->undo_count]] = (struct dedupe_key){0};
 }
 
 void dedupe_settle(struct dedupe *d, uint64_t end, int64_t received_ms) {
@@ -146,7 +148,8 @@ int64_t dedupe_known_since(struct dedupe *d) {
 
 static size_t first_frozen(const struct dedupe_parts *p) {
   size_t i = 0;
-  while (i < p->count && !p->at[i].set) i++;
+  while (i < p->count && !p->at[i].set)
+    i++;
   return i;
 }
 
@@ -205,8 +208,9 @@ static bool next_job(struct dedupe *d, struct job *job) {
 
 static bool do_job(struct dedupe *d, const struct job *job) {
   struct err err = {0};
-  struct dedupe_run *run = job->parts[0].set ? dedupe_parts_write(&job->parts[0], d->folder, d->options.seed[0], &err)
-                                             : dedupe_parts_merge(job->parts, job->count, d->folder, d->options.seed[0], &err);
+  struct dedupe_run *run =
+      job->parts[0].set ? dedupe_parts_write(&job->parts[0], d->folder, d->options.seed[0], &err)
+                        : dedupe_parts_merge(job->parts, job->count, d->folder, d->options.seed[0], &err);
   if (run) replace(d, job->from, job->count, run);
   if (!run) log_warn("dedupe=%s doing=write error=\"%s\"", d->folder, err.text);
   return run != NULL;
@@ -221,14 +225,16 @@ static void wait_a_while(struct dedupe *d, long ms) {
 
 static void *work(void *arg) {
   struct dedupe *d = arg;
-  low_priority();
+  thread_name("journal-dedupe");
+  thread_low_priority();
   pthread_mutex_lock(&d->lock);
   while (!d->stop) {
     struct job job;
     bool some = next_job(d, &job), done = true;
     pthread_mutex_unlock(&d->lock);
     if (some) done = do_job(d, &job);
-    while (oldest_must_go(d)) drop_oldest(d);
+    while (oldest_must_go(d))
+      drop_oldest(d);
     pthread_mutex_lock(&d->lock);
     if (!d->stop && (!some || !done)) wait_a_while(d, done ? 60 * RETRY_MS : RETRY_MS);
   }
@@ -245,7 +251,8 @@ static void set_sizes(struct dedupe *d) {
                                            .span_ms = d->options.window_ms / SPAN_SHARE};
 }
 
-// Runs of records the journal does not have (somebody removed them) would turn away their next coming; and one window has no holes.
+// Runs of records the journal does not have (somebody removed them) would turn away their next coming; and
+// one window has no holes.
 static void forget_useless(struct dedupe *d) {
   struct dedupe_parts *p = &d->parts;
   bool hole = p->count && p->at[p->count - 1].span.end < d->options.replay_from;
@@ -279,7 +286,8 @@ struct dedupe *dedupe_open(const struct dedupe_options *options, struct err *err
   set_sizes(d);
   d->hot = new_set(d->set_keys);
   bool done = d->hot ? true : err_set(err, "out of memory");
-  done = done && disk_make_folder(d->folder, err) && dedupe_parts_scan(&d->parts, d->folder, options->seed[0], err);
+  done = done && disk_make_folder(d->folder, err) &&
+         dedupe_parts_scan(&d->parts, d->folder, options->seed[0], err);
   forget_useless(d);
   if (done && !start(d)) done = err_set(err, "cannot start a thread");
   if (done) return d;

@@ -28,7 +28,8 @@ void dedupe_part_fini(struct dedupe_part *part) {
 }
 
 void dedupe_parts_fini(struct dedupe_parts *p) {
-  for (size_t i = 0; i < p->count; i++) dedupe_part_fini(&p->at[i]);
+  for (size_t i = 0; i < p->count; i++)
+    dedupe_part_fini(&p->at[i]);
   mem_free(p->at);
   *p = (struct dedupe_parts){0};
 }
@@ -86,7 +87,8 @@ bool dedupe_parts_scan(struct dedupe_parts *p, const char *folder, uint64_t bran
   bool done = true;
   for (struct dirent *entry; done && (entry = readdir(dir));) {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < PATH_MAX) done = take_file(p, path, brand);
+    if (snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < PATH_MAX)
+      done = take_file(p, path, brand);
   }
   closedir(dir);
   if (!done) return err_set(err, "out of memory");
@@ -95,23 +97,28 @@ bool dedupe_parts_scan(struct dedupe_parts *p, const char *folder, uint64_t bran
   return true;
 }
 
-static void mark_by_run(const struct dedupe_run *run, const struct dedupe_key *keys, size_t count, bool *duplicate) {
-  for (size_t i = 0; i < count && i < AHEAD; i++) __builtin_prefetch(dedupe_run_line(run, keys[i]));
+static void mark_by_run(const struct dedupe_run *run, const struct dedupe_key *keys, size_t count,
+                        bool *duplicate) {
+  for (size_t i = 0; i < count && i < AHEAD; i++)
+    __builtin_prefetch(dedupe_run_line(run, keys[i]));
   for (size_t i = 0; i < count; i++) {
     if (i + AHEAD < count) __builtin_prefetch(dedupe_run_line(run, keys[i + AHEAD]));
-    if (dedupe_run_has(run, keys[i])) duplicate[i] = true;
+    if (dedupe_run_may_have(run, keys[i]) && dedupe_run_has(run, keys[i])) duplicate[i] = true;
   }
 }
 
-static void mark_by_set(const struct dedupe_set *set, const struct dedupe_key *keys, size_t count, bool *duplicate) {
+static void mark_by_set(const struct dedupe_set *set, const struct dedupe_key *keys, size_t count,
+                        bool *duplicate) {
   for (size_t i = 0; i < count; i++) {
     if (i + AHEAD < count) dedupe_set_prefetch(set, keys[i + AHEAD]);
     if (dedupe_set_has(set, keys[i])) duplicate[i] = true;
   }
 }
 
-void dedupe_parts_mark(const struct dedupe_parts *p, const struct dedupe_key *keys, size_t count, bool *duplicate) {
-  for (const struct dedupe_part *part = p->at; part < p->at + p->count; part++) {
+void dedupe_parts_mark(const struct dedupe_parts *p, const struct dedupe_key *keys, size_t count,
+                       bool *duplicate) {
+  for (size_t i = 0; i < p->count; i++) {
+    const struct dedupe_part *part = &p->at[i];
     if (part->run)
       mark_by_run(part->run, keys, count, duplicate);
     else
@@ -122,7 +129,8 @@ void dedupe_parts_mark(const struct dedupe_parts *p, const struct dedupe_key *ke
 // How often a run was merged, by its size.
 static unsigned level(size_t keys, size_t least) {
   unsigned n = 0;
-  for (size_t bound = 2 * least; keys > bound; bound *= DEDUPE_MERGE_RUNS) n++;
+  for (size_t bound = 2 * least; keys > bound; bound *= DEDUPE_MERGE_RUNS)
+    n++;
   return n;
 }
 
@@ -133,10 +141,12 @@ static bool fits(const struct dedupe_part *first, const struct dedupe_merge_limi
     if (!first[i].run || level(first[i].run->count, limits->least) != of_first) return false;
     keys += first[i].run->count;
   }
-  return keys <= limits->most && first[DEDUPE_MERGE_RUNS - 1].span.newest_ms - first->span.oldest_ms <= limits->span_ms;
+  return keys <= limits->most &&
+         first[DEDUPE_MERGE_RUNS - 1].span.newest_ms - first->span.oldest_ms <= limits->span_ms;
 }
 
-bool dedupe_parts_to_merge(const struct dedupe_parts *p, const struct dedupe_merge_limits *limits, size_t *from, size_t *to) {
+bool dedupe_parts_to_merge(const struct dedupe_parts *p, const struct dedupe_merge_limits *limits,
+                           size_t *from, size_t *to) {
   for (size_t i = p->count; i >= DEDUPE_MERGE_RUNS; i--) {
     if (!fits(&p->at[i - DEDUPE_MERGE_RUNS], limits)) continue;
     *from = i - DEDUPE_MERGE_RUNS;
@@ -146,7 +156,8 @@ bool dedupe_parts_to_merge(const struct dedupe_parts *p, const struct dedupe_mer
   return false;
 }
 
-struct dedupe_run *dedupe_parts_write(const struct dedupe_part *frozen, const char *folder, uint64_t brand, struct err *err) {
+struct dedupe_run *dedupe_parts_write(const struct dedupe_part *frozen, const char *folder, uint64_t brand,
+                                      struct err *err) {
   struct dedupe_writer writer = {0};
   struct dedupe_run *run = NULL;
   size_t count = frozen->set->count;
@@ -157,7 +168,8 @@ struct dedupe_run *dedupe_parts_write(const struct dedupe_part *frozen, const ch
   }
   dedupe_set_sorted(frozen->set, sorted);
   if (dedupe_writer_init(&writer, folder, &frozen->span, brand, count, err)) {
-    for (size_t i = 0; i < count; i++) dedupe_writer_put(&writer, sorted[i]);
+    for (size_t i = 0; i < count; i++)
+      dedupe_writer_put(&writer, sorted[i]);
     run = dedupe_writer_finish(&writer, err);
   }
   dedupe_writer_fini(&writer);
@@ -181,13 +193,14 @@ static void merge_keys(const struct dedupe_part *parts, size_t count, struct ded
   }
 }
 
-struct dedupe_run *dedupe_parts_merge(const struct dedupe_part *first, size_t count, const char *folder, uint64_t brand,
-                                      struct err *err) {
+struct dedupe_run *dedupe_parts_merge(const struct dedupe_part *first, size_t count, const char *folder,
+                                      uint64_t brand, struct err *err) {
   struct dedupe_writer writer = {0};
   struct dedupe_run *run = NULL;
   size_t keys = 0;
   struct dedupe_span span = first->span;
-  for (size_t i = 0; i < count; i++) keys += first[i].run->count;
+  for (size_t i = 0; i < count; i++)
+    keys += first[i].run->count;
   span.end = first[count - 1].span.end;
   span.newest_ms = first[count - 1].span.newest_ms;
   if (dedupe_writer_init(&writer, folder, &span, brand, keys, err)) {

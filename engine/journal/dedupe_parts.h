@@ -1,4 +1,5 @@
-// dedupe_parts.h - what a journal's identities are kept in, oldest first: runs on disk, then frozen sets that wait to become runs.
+// dedupe_parts.h - what a journal's identities are kept in, oldest first: runs on disk, then frozen sets that
+// wait to become runs.
 #pragma once
 #include "journal/dedupe_run.h"
 
@@ -25,19 +26,22 @@ size_t dedupe_parts_bytes(const struct dedupe_parts *p); // sets and filters
 bool dedupe_parts_scan(struct dedupe_parts *p, const char *folder, uint64_t brand, struct err *err);
 
 // Marks the keys that are in any part.
-void dedupe_parts_mark(const struct dedupe_parts *p, const struct dedupe_key *keys, size_t count, bool *duplicate);
+void dedupe_parts_mark(const struct dedupe_parts *p, const struct dedupe_key *keys, size_t count,
+                       bool *duplicate);
 
-// Which neighbours to merge next: *from <= i < *to; false: none. A pure decision: MERGE_RUNS runs of about one size, the newest
-// such, that are not too many keys or too long a time together.
+// Which neighbours to merge next: *from <= i < *to; false: none. A pure decision: MERGE_RUNS runs of about
+// one size, the newest such, that are not too many keys or too long a time together.
 struct dedupe_merge_limits {
   size_t least; // keys of the smallest runs
   size_t most;  // keys of a merged one
   int64_t span_ms;
 };
 enum { DEDUPE_MERGE_RUNS = 4 };
-bool dedupe_parts_to_merge(const struct dedupe_parts *p, const struct dedupe_merge_limits *limits, size_t *from, size_t *to);
+bool dedupe_parts_to_merge(const struct dedupe_parts *p, const struct dedupe_merge_limits *limits,
+                           size_t *from, size_t *to);
 
 // New runs in the folder; the parts stay as they are.
-struct dedupe_run *dedupe_parts_write(const struct dedupe_part *frozen, const char *folder, uint64_t brand, struct err *err);
-struct dedupe_run *dedupe_parts_merge(const struct dedupe_part *first, size_t count, const char *folder, uint64_t brand,
+struct dedupe_run *dedupe_parts_write(const struct dedupe_part *frozen, const char *folder, uint64_t brand,
                                       struct err *err);
+struct dedupe_run *dedupe_parts_merge(const struct dedupe_part *first, size_t count, const char *folder,
+                                      uint64_t brand, struct err *err);

@@ -96,11 +96,13 @@ void dedupe_run_close(struct dedupe_run *run) {
 
 // The keys are spread evenly, so the place is known nearly; from there in doubling steps, then by halves.
 bool dedupe_run_has(const struct dedupe_run *run, struct dedupe_key key) {
-  if (!run->count || !dedupe_run_may_have(run, key)) return false;
+  if (!run->count) return false;
   size_t guess = (size_t)(((__uint128_t)key.high * run->count) >> 64), low = guess, high = guess, step = 16;
-  while (low > 0 && !dedupe_key_less(run->keys[low], key)) low = low > step ? low - step : 0, step *= 2;
+  while (low > 0 && !dedupe_key_less(run->keys[low], key))
+    low = low > step ? low - step : 0, step *= 2;
   step = 16;
-  while (high < run->count && dedupe_key_less(run->keys[high], key)) high = run->count - high > step ? high + step : run->count, step *= 2;
+  while (high < run->count && dedupe_key_less(run->keys[high], key))
+    high = run->count - high > step ? high + step : run->count, step *= 2;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
     if (dedupe_key_less(run->keys[middle], key))
@@ -111,10 +113,12 @@ bool dedupe_run_has(const struct dedupe_run *run, struct dedupe_key key) {
   return low < run->count && run->keys[low].high == key.high && run->keys[low].low == key.low;
 }
 
-bool dedupe_writer_init(struct dedupe_writer *w, const char *folder, const struct dedupe_span *span, uint64_t brand, size_t room,
-                        struct err *err) {
-  *w = (struct dedupe_writer){.fd = -1, .span = *span, .brand = brand, .lines = lines_for(room), .room = room};
-  if (!dedupe_run_path(folder, span, w->path)) return err_set(err, "the folder's name is too long: %.200s", folder);
+bool dedupe_writer_init(struct dedupe_writer *w, const char *folder, const struct dedupe_span *span,
+                        uint64_t brand, size_t room, struct err *err) {
+  *w =
+      (struct dedupe_writer){.fd = -1, .span = *span, .brand = brand, .lines = lines_for(room), .room = room};
+  if (!dedupe_run_path(folder, span, w->path))
+    return err_set(err, "the folder's name is too long: %.200s", folder);
   snprintf(w->unfinished, sizeof w->unfinished, "%.*s.tmp", PATH_MAX - 5, w->path);
   w->filter = mem_zero(w->lines, LINE_BYTES);
   w->keys = mem_alloc(BATCH_KEYS * sizeof *w->keys);
@@ -133,9 +137,9 @@ static void write_keys(struct dedupe_writer *w) {
 
 void dedupe_writer_put(struct dedupe_writer *w, struct dedupe_key key) {
   assert(w->count < w->room);
-  uint64_t *line = w->filter + ((key.low >> 32) * w->lines >> 32) * DEDUPE_LINE_WORDS;
-  uint64_t bits = dedupe_filter_bits(key);
-  for (int i = 0; i < 6; i++, bits >>= 9) line[bits >> 6 & 7] |= (uint64_t)1 << (bits & 63);
+  uint64_t *line = w->filter + dedupe_filter_line(w->lines, key);
+  for (int i = 0; i < 2; i++)
+    line[dedupe_filter_word(key, i)] |= dedupe_filter_bits(key, i);
   w->keys[w->waiting++] = key;
   w->count++;
   if (w->waiting == BATCH_KEYS) write_keys(w);
@@ -143,7 +147,8 @@ void dedupe_writer_put(struct dedupe_writer *w, struct dedupe_key key) {
 
 static bool write_head(struct dedupe_writer *w) {
   char head[HEADER_BYTES] = {0};
-  struct run_header h = {.magic = RUN_MAGIC, .brand = w->brand, .span = w->span, .count = w->count, .lines = w->lines};
+  struct run_header h = {
+      .magic = RUN_MAGIC, .brand = w->brand, .span = w->span, .count = w->count, .lines = w->lines};
   h.crc = header_crc(&h);
   memcpy(head, &h, sizeof h);
   return disk_write_at(w->fd, w->filter, w->lines * LINE_BYTES, HEADER_BYTES) &&

@@ -1,4 +1,5 @@
-// dedupe_set.h - the newest identities, 128-bit keys in an open hash table that lies in order of the keys, nearly.
+// dedupe_set.h - the newest identities, 128-bit keys in an open hash table that lies in order of the keys,
+// nearly.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,9 +19,10 @@ struct dedupe_set {
   size_t count;
 };
 
-bool dedupe_set_init(struct dedupe_set *set, size_t least); // room for that many keys within its load; false: out of memory
-void dedupe_set_fini(struct dedupe_set *set);               // takes zeroed
-size_t dedupe_set_room(const struct dedupe_set *set);       // keys that may still go in
+bool dedupe_set_init(struct dedupe_set *set,
+                     size_t least);           // room for that many keys within its load; false: out of memory
+void dedupe_set_fini(struct dedupe_set *set); // takes zeroed
+size_t dedupe_set_room(const struct dedupe_set *set); // keys that may still go in
 static inline size_t dedupe_set_slots(const struct dedupe_set *set) {
   return (size_t)1 << (64 - set->shift);
 }
@@ -31,7 +33,8 @@ static inline size_t dedupe_set_bytes(const struct dedupe_set *set) {
 // Where the key is, or the free slot where it would go.
 static inline size_t dedupe_set_find(const struct dedupe_set *set, struct dedupe_key key) {
   size_t mask = dedupe_set_slots(set) - 1, i = key.high >> set->shift;
-  while ((set->slots[i].high | set->slots[i].low) && (set->slots[i].high != key.high || set->slots[i].low != key.low))
+  while ((set->slots[i].high | set->slots[i].low) &&
+         (set->slots[i].high != key.high || set->slots[i].low != key.low))
     i = (i + 1) & mask;
   return i;
 }

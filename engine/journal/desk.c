@@ -1,13 +1,15 @@
 // desk.c - the threads that read from disk, and once a minute remove what is too old.
 #include "base/mem.h"
 #include "journal/local.h"
+#include "journal/thread.h"
 
 #include <time.h>
 
 enum { EXPIRE_EVERY_S = 60 };
 
 static void fetched(struct loop_task *task) {
-  struct journal_fetch *fetch = (struct journal_fetch *)(void *)((char *)task - offsetof(struct journal_fetch, task));
+  struct journal_fetch *fetch =
+      (struct journal_fetch *)(void *)((char *)task - offsetof(struct journal_fetch, task));
   fetch->done(fetch);
 }
 
@@ -46,6 +48,7 @@ static void *work(void *arg) {
   struct desk_thread thread = *(struct desk_thread *)arg;
   struct desk *desk = &thread.journal->desk;
   mem_free(arg);
+  thread_name("journal-desk");
   pthread_mutex_lock(&desk->lock);
   while (!desk->stop || desk->first) {
     struct journal_fetch *fetch = desk->first;
@@ -82,7 +85,8 @@ static bool start_one(struct journal *j, struct err *err) {
 
 bool desk_start(struct journal *j, struct err *err) {
   bool started = true;
-  for (int i = 0; started && i < DESK_THREADS; i++) started = start_one(j, err);
+  for (int i = 0; started && i < DESK_THREADS; i++)
+    started = start_one(j, err);
   return started;
 }
 
@@ -92,7 +96,8 @@ void desk_stop(struct journal *j) {
   desk->stop = true;
   pthread_cond_broadcast(&desk->wake);
   pthread_mutex_unlock(&desk->lock);
-  while (desk->running) pthread_join(desk->threads[--desk->running], NULL);
+  while (desk->running)
+    pthread_join(desk->threads[--desk->running], NULL);
 }
 
 void desk_expire(struct journal *j) {
@@ -100,7 +105,8 @@ void desk_expire(struct journal *j) {
   pthread_mutex_lock(&desk->lock);
   uint64_t mine = ++desk->expiries_wanted;
   pthread_cond_broadcast(&desk->wake);
-  while (desk->expiries_done < mine) pthread_cond_wait(&desk->expired, &desk->lock);
+  while (desk->expiries_done < mine)
+    pthread_cond_wait(&desk->expired, &desk->lock);
   pthread_mutex_unlock(&desk->lock);
 }
 

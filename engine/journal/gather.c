@@ -17,7 +17,8 @@ void gather_fini(struct gather *g) {
 static bool reserve(struct gather *g, size_t rows) {
   if (g->cap >= rows) return true;
   size_t cap = LEAST_ROWS;
-  while (cap < rows) cap *= 2;
+  while (cap < rows)
+    cap *= 2;
   gather_fini(g);
   g->rows = mem_alloc(cap * sizeof *g->rows);
   g->keys = mem_alloc(cap * sizeof *g->keys);
@@ -35,7 +36,8 @@ static bool reserve(struct gather *g, size_t rows) {
 static void hash_all(struct gather *g, const struct gather_group *group, const struct dedupe *dedupe) {
   struct dedupe_key *key = g->keys;
   for (const struct journal_append *a = group->first; a; a = a->next)
-    for (size_t i = 0; i < a->count; i++) *key++ = dedupe_key(dedupe, &a->records[i]);
+    for (size_t i = 0; i < a->count; i++)
+      *key++ = dedupe_key(dedupe, &a->records[i]);
 }
 
 // Lists the new records in order of arrival; returns the sum of their lengths.
@@ -69,7 +71,8 @@ static void put_rows(const struct gather *g, struct journal_block *block, int64_
   }
 }
 
-// Copies in order of arrival: the source is read once from one end to the other, which is what it costs most for.
+// Copies in order of arrival: the source is read once from one end to the other, which is what it costs most
+// for.
 static void put_bytes(const struct gather *g, struct journal_block *block) {
   struct record_header *rows = block_memory_rows(block);
   char *text = block_memory_text(block);
@@ -84,8 +87,8 @@ static void put_bytes(const struct gather *g, struct journal_block *block) {
   }
 }
 
-bool gather(struct gather *g, const struct gather_group *group, struct dedupe *dedupe, uint64_t first, int64_t now_ms,
-            struct journal_block **block) {
+bool gather(struct gather *g, const struct gather_group *group, struct dedupe *dedupe, uint64_t first,
+            int64_t now_ms, struct journal_block **block) {
   *block = NULL;
   if (!reserve(g, group->records)) return false;
   hash_all(g, group, dedupe);

@@ -1,4 +1,5 @@
-// gather.h - makes one block of the records of a group of appends: duplicates left out, sequences given, in order.
+// gather.h - makes one block of the records of a group of appends: duplicates left out, sequences given, in
+// order.
 #pragma once
 #include "journal/dedupe.h"
 #include "journal/journal.h"
@@ -24,8 +25,8 @@ struct gather_group {
   size_t appends, records, bytes;
 };
 
-// False: out of memory, nothing was put into dedupe. Sets accepted and duplicates of each append. *block NULL: all were
-// duplicates; else a reference, and dedupe waits for settle or undo.
-bool gather(struct gather *g, const struct gather_group *group, struct dedupe *dedupe, uint64_t first, int64_t now_ms,
-            struct journal_block **block);
+// False: out of memory, nothing was put into dedupe. Sets accepted and duplicates of each append. *block
+// NULL: all were duplicates; else a reference, and dedupe waits for settle or undo.
+bool gather(struct gather *g, const struct gather_group *group, struct dedupe *dedupe, uint64_t first,
+            int64_t now_ms, struct journal_block **block);
 void gather_fini(struct gather *g);

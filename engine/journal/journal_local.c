@@ -1,4 +1,5 @@
-// journal_local.c - the embedded journal: opens and closes its parts, takes appends, answers what needs no disk.
+// journal_local.c - the embedded journal: opens and closes its parts, takes appends, answers what needs no
+// disk.
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/limits.h"
@@ -31,9 +32,13 @@ static bool open_dedupe(struct journal *j, struct err *err) {
   char folder[PATH_MAX];
   uint64_t head = atomic_load(&j->head), first = atomic_load(&j->first);
   uint64_t from = head > LIMIT_DEDUPE_REPLAY ? head - LIMIT_DEDUPE_REPLAY : 0;
-  if (snprintf(folder, sizeof folder, "%s/dedupe", j->folder) >= PATH_MAX) return err_set(err, "the folder's name is too long");
-  struct dedupe_options options = {.folder = folder, .max_bytes = j->options.dedupe_bytes, .window_ms = j->options.dedupe_ms,
-                                   .replay_from = from > first ? from : 0, .head = head};
+  if (snprintf(folder, sizeof folder, "%s/dedupe", j->folder) >= PATH_MAX)
+    return err_set(err, "the folder's name is too long");
+  struct dedupe_options options = {.folder = folder,
+                                   .max_bytes = j->options.dedupe_bytes,
+                                   .window_ms = j->options.dedupe_ms,
+                                   .replay_from = from > first ? from : 0,
+                                   .head = head};
   memcpy(options.seed, j->identity.dedupe_seed, sizeof options.seed);
   j->dedupe = dedupe_open(&options, err);
   return j->dedupe && recovery_replay(j, dedupe_covered(j->dedupe), err);
@@ -54,7 +59,8 @@ static void init_locks(struct journal *j) {
 
 static bool open_parts(struct journal *j, struct err *err) {
   if (!recent_init(&j->recent, j->options.recent_bytes, err)) return false;
-  j->maker = (struct segment_maker){.folder = j->folder, .bytes = j->options.segment_bytes, .made = room_again, .arg = j};
+  j->maker = (struct segment_maker){
+      .folder = j->folder, .bytes = j->options.segment_bytes, .made = room_again, .arg = j};
   if (!segment_maker_start(&j->maker, err)) return false;
   if (!recovery_run(j, err)) return false;
   // A journal without a segment gets one while the rest starts; a full disk is no reason not to start.
@@ -144,7 +150,8 @@ uint64_t journal_count(struct journal *j, int64_t organisation, unsigned kinds, 
 
 void journal_listen(struct journal *j, struct journal_listener *listener) {
   listener->next = atomic_load(&j->listeners);
-  while (!atomic_compare_exchange_weak(&j->listeners, &listener->next, listener)) {}
+  while (!atomic_compare_exchange_weak(&j->listeners, &listener->next, listener)) {
+  }
 }
 
 void journal_set_expiring(struct journal *j, void (*expiring)(uint64_t first_kept, void *arg), void *arg) {
@@ -167,9 +174,13 @@ void journal_numbers(const struct journal *j, struct journal_numbers *out) {
   pthread_mutex_lock(&inside->queue.lock);
   size_t queued = j->queue.bytes;
   pthread_mutex_unlock(&inside->queue.lock);
-  *out = (struct journal_numbers){.records = journal_head(j) - journal_first(j), .bytes_on_disk = segments_bytes(&inside->segments),
-                                  .blocks_damaged = atomic_load(&j->damaged), .syncs = atomic_load(&j->syncs),
-                                  .sync_ns_total = atomic_load(&j->sync_ns), .sync_ns_last = atomic_load(&j->sync_ns_last),
-                                  .duplicates = atomic_load(&j->duplicates), .dedupe_window_ms = known_window_ms(j),
+  *out = (struct journal_numbers){.records = journal_head(j) - journal_first(j),
+                                  .bytes_on_disk = segments_bytes(&inside->segments),
+                                  .blocks_damaged = atomic_load(&j->damaged),
+                                  .syncs = atomic_load(&j->syncs),
+                                  .sync_ns_total = atomic_load(&j->sync_ns),
+                                  .sync_ns_last = atomic_load(&j->sync_ns_last),
+                                  .duplicates = atomic_load(&j->duplicates),
+                                  .dedupe_window_ms = known_window_ms(j),
                                   .queued_bytes = queued};
 }

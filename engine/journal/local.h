@@ -14,7 +14,7 @@ struct queue { // of what was handed in and not yet taken by the writer
   pthread_mutex_t lock;
   pthread_cond_t wake;
   struct journal_append *first, *last;
-  size_t bytes;   // of these and of the group being written
+  size_t bytes;    // of these and of the group being written
   bool stop, roll; // roll: close the newest segment, for its day is to be removed
   bool roll_done;  // how that went
   pthread_cond_t rolled;
@@ -77,7 +77,8 @@ bool writer_roll(struct journal *journal); // closes the newest segment and begi
 // desk.c: the threads that read from disk.
 bool desk_start(struct journal *journal, struct err *err);
 void desk_stop(struct journal *journal); // after all that is queued
-void desk_expire(struct journal *journal); // has one run retention_expire; returns when it did; not from a desk thread
+void desk_expire(
+    struct journal *journal); // has one run retention_expire; returns when it did; not from a desk thread
 
 // reader.c: finding and loading blocks.
 struct reader;

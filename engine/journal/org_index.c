@@ -53,15 +53,21 @@ static uint64_t bit_of(int64_t organisation) {
 static uint32_t count_kinds(const struct record_header *rows, uint32_t i, uint32_t count, uint32_t *kinds) {
   memset(kinds, 0, RECORD_KINDS * sizeof *kinds);
   int64_t organisation = rows[i].organisation;
-  while (i < count && rows[i].organisation == organisation) kinds[rows[i++].kind % RECORD_KINDS]++;
+  while (i < count && rows[i].organisation == organisation)
+    kinds[rows[i++].kind % RECORD_KINDS]++;
   return i;
 }
 
-void org_index_add(struct org_index *index, const struct block_header *header, const struct record_header *rows, uint32_t offset) {
+void org_index_add(struct org_index *index, const struct block_header *header,
+                   const struct record_header *rows, uint32_t offset) {
   assert(index->count < index->cap);
   struct index_block *block = &index->blocks[index->count++];
-  *block = (struct index_block){.first = header->first, .received_ms = header->received_ms, .count = header->count,
-                                .offset = offset, .bytes = header->bytes, .skipped = header->skipped,
+  *block = (struct index_block){.first = header->first,
+                                .received_ms = header->received_ms,
+                                .count = header->count,
+                                .offset = offset,
+                                .bytes = header->bytes,
+                                .skipped = header->skipped,
                                 .list = (uint32_t)index->lists.len};
   uint64_t before = 0;
   char *p = index->lists.at + index->lists.len;
@@ -119,14 +125,18 @@ uint64_t org_index_count(const struct org_index *index, size_t at, int64_t organ
 }
 
 bool org_index_write(const struct org_index *index, uint64_t brand, const char *path, struct err *err) {
-  size_t blocks = index->count * sizeof *index->blocks, len = sizeof(struct index_header) + blocks + index->lists.len;
+  size_t blocks = index->count * sizeof *index->blocks,
+         len = sizeof(struct index_header) + blocks + index->lists.len;
   char *file = mem_alloc(len);
   if (!file) return err_set(err, "out of memory");
   char *body = file + sizeof(struct index_header);
   if (blocks) memcpy(body, index->blocks, blocks);
   if (index->lists.len) memcpy(body + blocks, index->lists.at, index->lists.len);
-  struct index_header header = {.magic = INDEX_MAGIC, .brand = brand, .blocks = (uint32_t)index->count,
-                                .list_bytes = (uint32_t)index->lists.len, .crc = crc32c(0, body, blocks + index->lists.len)};
+  struct index_header header = {.magic = INDEX_MAGIC,
+                                .brand = brand,
+                                .blocks = (uint32_t)index->count,
+                                .list_bytes = (uint32_t)index->lists.len,
+                                .crc = crc32c(0, body, blocks + index->lists.len)};
   memcpy(file, &header, sizeof header);
   bool done = disk_replace_file(path, slice_make(file, len), 0600, err);
   mem_free(file);
@@ -147,7 +157,8 @@ static bool fill(struct org_index *index, const char *file) {
   memcpy(&header, file, sizeof header);
   size_t blocks = header.blocks * sizeof(struct index_block);
   index->blocks = mem_alloc(blocks);
-  if (!index->blocks || !buf_append(&index->lists, file + sizeof header + blocks, header.list_bytes)) return false;
+  if (!index->blocks || !buf_append(&index->lists, file + sizeof header + blocks, header.list_bytes))
+    return false;
   if (blocks) memcpy(index->blocks, file + sizeof header, blocks);
   index->count = index->cap = header.blocks;
   return true;

@@ -2,7 +2,8 @@
 //
 // In memory it grows with the open segment; as a file (.idx) it is written when the segment closes:
 //   index_header (32 bytes) | index_block * blocks | lists (varints)
-//   a block's list, an organisation after the other in order: id less the one before, then events, usage records, alerts
+//   a block's list, an organisation after the other in order: id less the one before, then events, usage
+//   records, alerts
 #pragma once
 #include "base/buf.h"
 #include "journal/block.h"
@@ -11,10 +12,10 @@
 struct index_block {
   uint64_t first;
   int64_t received_ms;
-  uint64_t organisations; // bit hash(id) % 64 of each
+  uint64_t organisations;                  // bit hash(id) % 64 of each
   uint32_t count, kinds[RECORD_KINDS - 1]; // records; events, usage records, alerts among them
-  uint32_t offset, bytes; // in the segment
-  uint32_t skipped;       // as in block_header
+  uint32_t offset, bytes;                  // in the segment
+  uint32_t skipped;                        // as in block_header
   uint32_t list, list_bytes;
   uint32_t unused;
 };
@@ -31,7 +32,8 @@ size_t org_index_bytes(const struct org_index *index); // of memory
 // Makes room for one more block of that many rows, so that the next add can't fail. False: out of memory.
 bool org_index_reserve(struct org_index *index, size_t rows);
 // Rows as in journal_block; `at` has the block's offset and bytes.
-void org_index_add(struct org_index *index, const struct block_header *header, const struct record_header *rows, uint32_t offset);
+void org_index_add(struct org_index *index, const struct block_header *header,
+                   const struct record_header *rows, uint32_t offset);
 // The first block that ends behind `sequence`; index->count when there is none.
 size_t org_index_find(const struct org_index *index, uint64_t sequence);
 // Records of an organisation (or JOURNAL_ALL) and a mask of kinds in a block.

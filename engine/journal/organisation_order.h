@@ -1,4 +1,5 @@
-// organisation_order.h - the order of rows by organisation, stable, in time near proportional to their number.
+// organisation_order.h - the order of rows by organisation, stable, in time near proportional to their
+// number.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,5 +19,6 @@ struct organisation_order { // buffers it keeps; zeroed at first
 };
 
 // place[i]: where row i goes. False: out of memory.
-bool organisation_order(struct organisation_order *o, const int64_t *organisations, uint32_t count, uint32_t *place);
+bool organisation_order(struct organisation_order *o, const int64_t *organisations, uint32_t count,
+                        uint32_t *place);
 void organisation_order_fini(struct organisation_order *o);

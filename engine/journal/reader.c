@@ -1,4 +1,5 @@
-// reader.c - finds the block a reader wants, in memory or by the segments' indexes, and loads what of it is wanted.
+// reader.c - finds the block a reader wants, in memory or by the segments' indexes, and loads what of it is
+// wanted.
 #include "base/disk.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -9,7 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ALL_KINDS = (1 << RECORD_KINDS) - 2, HEAD_BYTES = 16 << 10 }; // HEAD_BYTES: header and table of most blocks, read at once
+enum {
+  ALL_KINDS = (1 << RECORD_KINDS) - 2,
+  HEAD_BYTES = 16 << 10
+}; // HEAD_BYTES: header and table of most blocks, read at once
 
 struct reader {
   struct journal *journal;
@@ -66,7 +70,8 @@ static enum block_result read_part(struct reader *r, uint32_t from, size_t len) 
   }
   r->stored_at = from;
   r->stored_len = len;
-  return read_whole(r->segment->fd, r->stored, len, (off_t)r->entry.offset + from) ? BLOCK_GOOD : BLOCK_DAMAGED;
+  return read_whole(r->segment->fd, r->stored, len, (off_t)r->entry.offset + from) ? BLOCK_GOOD
+                                                                                   : BLOCK_DAMAGED;
 }
 
 // Everything when all is wanted, else header and table.
@@ -76,8 +81,8 @@ static enum block_result read_table(struct reader *r, bool all) {
   enum block_result result = read_part(r, 0, some);
   if (result != BLOCK_GOOD) return result;
   memcpy(&header, r->stored, sizeof header);
-  if (!block_header_valid(&header, r->segment->brand) || header.first != r->entry.first || header.count != r->entry.count ||
-      header.bytes != r->entry.bytes)
+  if (!block_header_valid(&header, r->segment->brand) || header.first != r->entry.first ||
+      header.count != r->entry.count || header.bytes != r->entry.bytes)
     return BLOCK_DAMAGED;
   if (sizeof header + header.table_bytes > some) result = read_part(r, 0, sizeof header + header.table_bytes);
   return result == BLOCK_GOOD ? block_decode_table(&r->decoder, &header, r->stored + sizeof header) : result;
@@ -85,7 +90,8 @@ static enum block_result read_table(struct reader *r, bool all) {
 
 static const char *stored_frame(const struct block_frame *f, void *arg) {
   struct reader *r = arg;
-  bool there = f->stored_at >= r->stored_at && f->stored_at + (uint64_t)f->stored <= r->stored_at + r->stored_len;
+  bool there =
+      f->stored_at >= r->stored_at && f->stored_at + (uint64_t)f->stored <= r->stored_at + r->stored_len;
   if (!there && read_part(r, f->stored_at, f->stored) != BLOCK_GOOD) return NULL;
   return r->stored + (f->stored_at - r->stored_at);
 }
@@ -93,8 +99,8 @@ static const char *stored_frame(const struct block_frame *f, void *arg) {
 static void note_damage(struct reader *r) {
   if (!segment_mark_damage(r->segment, r->entry.offset)) return;
   atomic_fetch_add(&r->journal->damaged, 1);
-  log_warn("segment=%s doing=read error=\"damaged block\" offset=%u first=%llu records=%u", r->segment->path, r->entry.offset,
-           (unsigned long long)r->entry.first, r->entry.count);
+  log_warn("segment=%s doing=read error=\"damaged block\" offset=%u first=%llu records=%u", r->segment->path,
+           r->entry.offset, (unsigned long long)r->entry.first, r->entry.count);
 }
 
 // The wanted rows in the decoder's table: *from <= i < *to.
@@ -111,8 +117,10 @@ static bool has_later(const struct block_decoder *d, uint32_t from, uint32_t to,
   return false;
 }
 
-// Loads the block of r->entry. BLOCK_GOOD without a block: it has nothing at or behind the sequence. `lost` counts up.
-static enum block_result load(struct reader *r, const struct journal_fetch *f, struct journal_block **block, uint64_t *lost) {
+// Loads the block of r->entry. BLOCK_GOOD without a block: it has nothing at or behind the sequence. `lost`
+// counts up.
+static enum block_result load(struct reader *r, const struct journal_fetch *f, struct journal_block **block,
+                              uint64_t *lost) {
   uint32_t from, to, lost_rows = 0;
   enum block_result result = read_table(r, f->organisation == JOURNAL_ALL);
   if (result == BLOCK_DAMAGED) {
@@ -159,7 +167,8 @@ static void try_block(struct reader *r, struct search *s) {
   if (!s->stuck) pass(s, &r->entry);
 }
 
-// The next block of this segment that may have something, as r->entry; the segment is held then. False: none is left.
+// The next block of this segment that may have something, as r->entry; the segment is held then. False: none
+// is left.
 static bool next_candidate(struct reader *r, struct search *s, struct segment *segment) {
   bool found = false;
   if (!segments_lock(&r->journal->segments, segment, NULL)) {
@@ -250,14 +259,16 @@ static uint64_t count_divided(struct reader *r, int64_t organisation, unsigned k
   return count;
 }
 
-static uint64_t count_segment(struct reader *r, struct segment *segment, int64_t organisation, unsigned kinds, uint64_t from) {
+static uint64_t count_segment(struct reader *r, struct segment *segment, int64_t organisation, unsigned kinds,
+                              uint64_t from) {
   uint64_t count = 0;
   if (!segments_lock(&r->journal->segments, segment, NULL)) return 0;
   const struct org_index *index = &segment->index;
   size_t i = org_index_find(index, from);
   bool divided = i < index->count && index->blocks[i].first < from;
   if (divided) r->entry = index->blocks[i++];
-  for (; i < index->count; i++) count += org_index_count(index, i, organisation, kinds);
+  for (; i < index->count; i++)
+    count += org_index_count(index, i, organisation, kinds);
   if (divided) segment_hold(segment);
   pthread_mutex_unlock(&segment->lock);
   if (!divided) return count;

@@ -14,7 +14,8 @@ bool recent_init(struct recent *r, size_t max_bytes, struct err *err) {
 
 void recent_fini(struct recent *r) {
   if (!r->ring) return;
-  for (size_t i = 0; i < r->count; i++) journal_block_unref(r->ring[(r->start + i) & (r->cap - 1)]);
+  for (size_t i = 0; i < r->count; i++)
+    journal_block_unref(r->ring[(r->start + i) & (r->cap - 1)]);
   mem_free(r->ring);
   pthread_mutex_destroy(&r->lock);
   *r = (struct recent){0};
@@ -25,7 +26,8 @@ bool recent_reserve(struct recent *r) {
   struct journal_block **grown = mem_alloc(2 * r->cap * sizeof(struct journal_block *));
   if (!grown) return false;
   pthread_mutex_lock(&r->lock);
-  for (size_t i = 0; i < r->count; i++) grown[i] = r->ring[(r->start + i) & (r->cap - 1)];
+  for (size_t i = 0; i < r->count; i++)
+    grown[i] = r->ring[(r->start + i) & (r->cap - 1)];
   struct journal_block **old = r->ring;
   r->ring = grown;
   r->start = 0;
@@ -54,7 +56,8 @@ void recent_add(struct recent *r, struct journal_block *block) {
   r->ring[(r->start + r->count++) & (r->cap - 1)] = block;
   r->bytes += block_memory_bytes(block);
   pthread_mutex_unlock(&r->lock);
-  for (struct journal_block *old; (old = evict(r));) journal_block_unref(old);
+  for (struct journal_block *old; (old = evict(r));)
+    journal_block_unref(old);
 }
 
 struct journal_block *recent_find(struct recent *r, uint64_t sequence) {

@@ -11,7 +11,7 @@ struct recent {
 };
 
 bool recent_init(struct recent *r, size_t max_bytes, struct err *err);
-void recent_fini(struct recent *r); // takes zeroed
+void recent_fini(struct recent *r);    // takes zeroed
 bool recent_reserve(struct recent *r); // so that the next add can't fail; for the adding thread
-void recent_add(struct recent *r, struct journal_block *block); // takes the caller's reference
+void recent_add(struct recent *r, struct journal_block *block);         // takes the caller's reference
 struct journal_block *recent_find(struct recent *r, uint64_t sequence); // a reference for the caller, or NULL

@@ -1,4 +1,5 @@
-// recovery.c - what a start finds on the disk: the journal's identity, its segments, where the newest one ends.
+// recovery.c - what a start finds on the disk: the journal's identity, its segments, where the newest one
+// ends.
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/disk.h"
@@ -10,8 +11,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,7 +44,8 @@ static uint64_t brand_of_blocks(const struct segments *segments) {
   struct block_header header = {0};
   for (size_t i = 0; i < segments->count; i++) {
     int fd = open(segments->at[i]->path, O_RDONLY | O_CLOEXEC);
-    bool found = fd >= 0 && pread(fd, &header, sizeof header, 0) == sizeof header && block_header_valid(&header, header.brand);
+    bool found = fd >= 0 && pread(fd, &header, sizeof header, 0) == sizeof header &&
+                 block_header_valid(&header, header.brand);
     if (fd >= 0) close(fd);
     if (found) return header.brand;
   }
@@ -52,7 +54,8 @@ static uint64_t brand_of_blocks(const struct segments *segments) {
 
 static bool load_identity(struct journal *j, struct err *err) {
   char path[PATH_MAX];
-  if (snprintf(path, sizeof path, "%s/identity", j->folder) >= PATH_MAX) return err_set(err, "the folder's name is too long");
+  if (snprintf(path, sizeof path, "%s/identity", j->folder) >= PATH_MAX)
+    return err_set(err, "the folder's name is too long");
   if (read_identity(path, &j->identity)) return true;
   struct identity_file file = {0};
   rand_bytes(&file.identity, sizeof file.identity);
@@ -66,10 +69,10 @@ static bool load_identity(struct journal *j, struct err *err) {
 // ---- the newest segment ----
 
 struct tail {
-  off_t end;      // of the last good block
-  off_t last;     // where it begins, -1: there is none
-  uint64_t next;  // the sequence behind it
-  uint64_t torn;  // end of the sequences of a block behind it that is not whole; 0: none
+  off_t end;     // of the last good block
+  off_t last;    // where it begins, -1: there is none
+  uint64_t next; // the sequence behind it
+  uint64_t torn; // end of the sequences of a block behind it that is not whole; 0: none
   uint64_t damaged;
 };
 
@@ -100,13 +103,16 @@ static bool walk_tail(struct segment *segment, struct segment_walk *walk, struct
     tail->damaged += damaged;
     damaged = 0;
     org_index_add(&segment->index, &walk->header, walk->decoder.rows, (uint32_t)walk->offset);
-    *tail = (struct tail){.end = walk->at, .last = walk->offset, .next = block_header_end(&walk->header), .damaged = tail->damaged};
+    *tail = (struct tail){.end = walk->at,
+                          .last = walk->offset,
+                          .next = block_header_end(&walk->header),
+                          .damaged = tail->damaged};
   }
   return result == WALK_END && check_last(walk, &segment->index, tail) != WALK_NO_MEMORY;
 }
 
-// A process that was killed may leave its last block in the page cache only, where the kernel may think it clean after a failed
-// sync: it is written once more, so that what we are about to show is on the disk.
+// A process that was killed may leave its last block in the page cache only, where the kernel may think it
+// clean after a failed sync: it is written once more, so that what we are about to show is on the disk.
 static bool write_again(int fd, const struct tail *tail, struct err *err) {
   size_t len = tail->last < 0 ? 0 : (size_t)(tail->end - tail->last);
   char *block = mem_alloc(len);
@@ -138,7 +144,9 @@ static void take_tail(struct journal *j, const struct tail *tail) {
   j->writer.skipped = (uint32_t)(head - tail->next);
   atomic_store(&j->head, head);
   atomic_store(&j->damaged, tail->damaged);
-  if (tail->damaged) log_warn("journal=%s doing=open error=\"damaged blocks\" count=%llu", j->folder, (unsigned long long)tail->damaged);
+  if (tail->damaged)
+    log_warn("journal=%s doing=open error=\"damaged blocks\" count=%llu", j->folder,
+             (unsigned long long)tail->damaged);
 }
 
 static bool has_index(const struct segment *segment) {
@@ -152,7 +160,8 @@ bool recovery_run(struct journal *j, struct err *err) {
   if (!segments_scan(&j->segments, err) || !load_identity(j, err)) return false;
   size_t count = j->segments.count;
   j->segments.brand = j->identity.brand;
-  for (size_t i = 0; i < count; i++) j->segments.at[i]->brand = j->identity.brand;
+  for (size_t i = 0; i < count; i++)
+    j->segments.at[i]->brand = j->identity.brand;
   atomic_store(&j->head, 1);
   if (count) {
     struct segment *newest = j->segments.at[count - 1];
@@ -190,7 +199,8 @@ static bool replay_block(struct replay *r, const struct segment_walk *walk) {
     r->cap = r->keys && r->duplicate ? count : 0;
     if (!r->cap) return false;
   }
-  for (size_t i = 0; i < count; i++) r->keys[i] = dedupe_key(r->journal->dedupe, &walk->decoder.rows[i]);
+  for (size_t i = 0; i < count; i++)
+    r->keys[i] = dedupe_key(r->journal->dedupe, &walk->decoder.rows[i]);
   if (dedupe_put(r->journal->dedupe, r->keys, count, r->duplicate) == SIZE_MAX) return false;
   dedupe_settle(r->journal->dedupe, block_header_end(&walk->header), walk->header.received_ms);
   return true;
@@ -209,7 +219,8 @@ static bool replay_segment(struct replay *r, struct segment *segment, struct err
   while (done && at < count && walk.at <= end) {
     enum walk_result result = segment_walk_next(&walk);
     if (result == WALK_END) break;
-    done = result == WALK_DAMAGED || (result == WALK_BLOCK && replay_block(r, &walk)) || err_set(err, "out of memory");
+    done = result == WALK_DAMAGED || (result == WALK_BLOCK && replay_block(r, &walk)) ||
+           err_set(err, "out of memory");
   }
   if (at < count) segment_walk_fini(&walk);
   segment_release(segment);

@@ -27,11 +27,14 @@ static void remove_day(struct journal *j, int64_t day, uint64_t first_kept) {
   atomic_store(&j->first, first_kept);
   segments_drop_day(&j->segments, day);
   bool gone = segment_day_folder(j->folder, day, path) && disk_remove_folder(path, &err);
-  if (gone) log_info("journal=%s doing=expire reason=\"older than retention\" first_kept=%llu", path, (unsigned long long)first_kept);
+  if (gone)
+    log_info("journal=%s doing=expire reason=\"older than retention\" first_kept=%llu", path,
+             (unsigned long long)first_kept);
   if (!gone) log_warn("journal=%s doing=expire error=\"%s\"", path, err.text);
 }
 
-// Then the writer must go to another folder first; what it begins there also tells the next start where the sequences went on.
+// Then the writer must go to another folder first; what it begins there also tells the next start where the
+// sequences went on.
 static bool is_newest_day(struct journal *j, int64_t day) {
   struct segment *first = segments_at(&j->segments, 0);
   bool newest = first != NULL;

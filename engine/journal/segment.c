@@ -14,11 +14,13 @@ bool segment_day_folder(const char *folder, int64_t day, char *out) {
   time_t second = (time_t)(day * (DAY_MS / 1000));
   struct tm tm;
   gmtime_r(&second, &tm);
-  int len = snprintf(out, PATH_MAX, "%s/%04d-%02d-%02d", folder, (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday);
+  int len = snprintf(out, PATH_MAX, "%s/%04d-%02d-%02d", folder, (tm.tm_year + 1900) % 10000, tm.tm_mon + 1,
+                     tm.tm_mday);
   return len > 0 && len < PATH_MAX;
 }
 
-struct segment *segment_new(const char *folder, int64_t day, uint64_t first, uint64_t brand, struct err *err) {
+struct segment *segment_new(const char *folder, int64_t day, uint64_t first, uint64_t brand,
+                            struct err *err) {
   char day_folder[PATH_MAX];
   struct segment *segment = mem_zero(1, sizeof *segment);
   if (!segment) {
@@ -26,7 +28,8 @@ struct segment *segment_new(const char *folder, int64_t day, uint64_t first, uin
     return NULL;
   }
   bool fits = segment_day_folder(folder, day, day_folder);
-  int len = fits ? snprintf(segment->path, PATH_MAX, "%s/%016llx.seg", day_folder, (unsigned long long)first) : PATH_MAX;
+  int len = fits ? snprintf(segment->path, PATH_MAX, "%s/%016llx.seg", day_folder, (unsigned long long)first)
+                 : PATH_MAX;
   if (len >= PATH_MAX) {
     mem_free(segment);
     err_set(err, "the folder's name is too long: %.200s", folder);
@@ -132,7 +135,8 @@ static bool finish_locked(struct segment *segment, struct err *err) {
   const struct index_block *last = index->count ? &index->blocks[index->count - 1] : NULL;
   off_t used = last ? (off_t)last->offset + last->bytes : 0;
   bool shorten = segment->growing || tail_is_empty(segment->fd, used);
-  if (shorten && ftruncate(segment->fd, used) != 0) return err_set_errno(err, "cannot shorten %s", segment->path);
+  if (shorten && ftruncate(segment->fd, used) != 0)
+    return err_set_errno(err, "cannot shorten %s", segment->path);
   if (shorten) atomic_store(&segment->bytes, (size_t)used);
   segment_index_path(segment, path);
   if (!org_index_write(index, segment->brand, path, err)) return false;
@@ -150,7 +154,8 @@ bool segment_finish(struct segment *segment, struct err *err) {
 bool segment_mark_damage(struct segment *segment, uint32_t offset) {
   pthread_mutex_lock(&segment->lock);
   bool known = segment->damages == SEGMENT_DAMAGE_MARKS;
-  for (unsigned i = 0; i < segment->damages; i++) known = known || segment->damage[i] == offset;
+  for (unsigned i = 0; i < segment->damages; i++)
+    known = known || segment->damage[i] == offset;
   if (!known) segment->damage[segment->damages++] = offset;
   pthread_mutex_unlock(&segment->lock);
   return !known;

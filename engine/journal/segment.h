@@ -1,4 +1,5 @@
-// segment.h - one segment file with its index: appended to while it is the newest, read by many, closed and indexed behind.
+// segment.h - one segment file with its index: appended to while it is the newest, read by many, closed and
+// indexed behind.
 #pragma once
 #include "journal/org_index.h"
 #include <limits.h>
@@ -14,7 +15,8 @@ struct segment {
   uint64_t brand;
   uint64_t first;
   int64_t day; // UTC days since 1970
-  atomic_uint_fast64_t before; // the next segment's first sequence; a block from there on is the rest of a failed write
+  atomic_uint_fast64_t
+      before; // the next segment's first sequence; a block from there on is the rest of a failed write
   atomic_size_t bytes; // on the disk
   // the writer's alone:
   off_t used, size;
@@ -23,8 +25,8 @@ struct segment {
   pthread_mutex_t lock;
   int fd; // -1: not open
   struct org_index index;
-  bool loaded;  // fd and index are there
-  bool growing; // the newest: stays loaded
+  bool loaded;   // fd and index are there
+  bool growing;  // the newest: stays loaded
   unsigned busy; // readers of fd outside the lock; it stays loaded
   uint64_t last_use;
   uint32_t damage[SEGMENT_DAMAGE_MARKS]; // offsets of blocks already reported

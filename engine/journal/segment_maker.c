@@ -4,7 +4,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "journal/low_priority.h"
+#include "journal/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 enum {
   STEP_BYTES = 1 << 20, // zeros written and synced at a time, so that nobody's sync waits long behind them
   STEP_PAUSE_MS = 2,
+  DIRECT_ALIGN = 4096,
   RETRY_MS = 1000,
 };
 
@@ -26,9 +27,13 @@ static void pause_ms(long ms) {
   nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
 }
 
-static bool fill_with_zeros(struct segment_maker *maker, int fd, off_t size) {
-  char *zeros = mem_zero(1, STEP_BYTES);
-  if (!zeros) return true; // slower syncs, no more
+// Past the page cache where the file system can: it would be filled with pages of zeros for nothing.
+static int open_direct(const char *path, int fd) {
+  int direct = open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
+  return direct >= 0 ? direct : dup(fd);
+}
+
+static bool write_zeros(struct segment_maker *maker, int fd, off_t size, const char *zeros) {
   bool good = true;
   for (off_t at = 0; good && at < size && !atomic_load(&maker->stopping); at += STEP_BYTES) {
     size_t step = size - at < STEP_BYTES ? (size_t)(size - at) : STEP_BYTES;
@@ -36,14 +41,26 @@ static bool fill_with_zeros(struct segment_maker *maker, int fd, off_t size) {
     good = disk_write_at(fd, zeros, step, at) && (hurry || disk_sync(fd));
     if (!hurry) pause_ms(STEP_PAUSE_MS);
   }
-  mem_free(zeros);
+  return good;
+}
+
+static bool fill_with_zeros(struct segment_maker *maker, const char *path, int fd, off_t size) {
+  char *memory = mem_zero(1, STEP_BYTES + DIRECT_ALIGN);
+  int direct = open_direct(path, fd);
+  bool good = true; // without memory or descriptor: slower syncs, no more
+  if (memory && direct >= 0) {
+    const char *zeros = memory + DIRECT_ALIGN - (uintptr_t)memory % DIRECT_ALIGN;
+    good = write_zeros(maker, direct, size, zeros);
+  }
+  if (direct >= 0) close(direct);
+  mem_free(memory);
   return good;
 }
 
 static bool make_sized(struct segment_maker *maker, const char *path, off_t size, int *fd) {
   *fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (*fd < 0) return false;
-  if (disk_allocate(*fd, 0, size) && fill_with_zeros(maker, *fd, size) && disk_sync(*fd)) return true;
+  if (disk_allocate(*fd, 0, size) && fill_with_zeros(maker, path, *fd, size) && disk_sync(*fd)) return true;
   int error = errno;
   close(*fd);
   unlink(path);
@@ -55,7 +72,8 @@ static bool make_sized(struct segment_maker *maker, const char *path, off_t size
 // Without the lock, which guards only what the attempt's outcome is written to.
 static void make(struct segment_maker *maker) {
   char path[PATH_MAX];
-  off_t size = (off_t)maker->bytes, least = size < LIMIT_SEGMENT_LEAST_BYTES ? size : LIMIT_SEGMENT_LEAST_BYTES;
+  off_t size = (off_t)maker->bytes,
+        least = size < LIMIT_SEGMENT_LEAST_BYTES ? size : LIMIT_SEGMENT_LEAST_BYTES;
   int fd = -1;
   errno = ENAMETOOLONG;
   bool made = next_path(maker, path);
@@ -65,7 +83,8 @@ static void make(struct segment_maker *maker) {
   }
   int error = errno;
   pthread_mutex_lock(&maker->lock);
-  if (!made && maker->state != MAKER_FAILED) log_warn("journal=%s doing=make-segment error=\"%s\"", maker->folder, strerror(error));
+  if (!made && maker->state != MAKER_FAILED)
+    log_warn("journal=%s doing=make-segment error=\"%s\"", maker->folder, strerror(error));
   maker->state = made ? MAKER_READY : MAKER_FAILED;
   maker->wanted = !made;
   maker->attempts++;
@@ -105,7 +124,8 @@ static void wait_a_second(struct segment_maker *maker) {
 static void *work(void *arg) {
   struct segment_maker *maker = arg;
   bool later = false; // the last try failed: no hurry with the next
-  low_priority();
+  thread_name("journal-maker");
+  thread_low_priority();
   pthread_mutex_lock(&maker->lock);
   for (;;) {
     bool make_now = maker->wanted && maker->state != MAKER_READY && !maker->stop;

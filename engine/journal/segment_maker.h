@@ -1,7 +1,9 @@
-// segment_maker.h - one thread that makes the next segment before it is needed and tidies up those that are full.
+// segment_maker.h - one thread that makes the next segment before it is needed and tidies up those that are
+// full.
 //
-// The next segment lies ready as FOLDER/next.seg: allocated, so that a full disk is known before anything is promised, and filled
-// with zeros, since a sync of blocks never written before costs seven times that of rewritten ones.
+// The next segment lies ready as FOLDER/next.seg: allocated, so that a full disk is known before anything is
+// promised, and filled with zeros, since a sync of blocks never written before costs seven times that of
+// rewritten ones.
 #pragma once
 #include "journal/segment.h"
 
@@ -9,8 +11,8 @@ enum maker_state { MAKER_NONE, MAKER_READY, MAKER_FAILED };
 
 struct segment_maker {
   const char *folder;
-  size_t bytes;               // of a segment; halved while the disk has no room
-  void (*made)(void *arg);    // on its thread, after each segment made
+  size_t bytes;            // of a segment; halved while the disk has no room
+  void (*made)(void *arg); // on its thread, after each segment made
   void *arg;
   pthread_t thread;
   pthread_mutex_t lock;
@@ -22,14 +24,17 @@ struct segment_maker {
   uint64_t attempts;
   int fd;
   off_t size;
-  int error;       // errno of a failed attempt
+  int error;              // errno of a failed attempt
   struct segment *untidy; // a reference each, linked by `next_untidy`
 };
 
-bool segment_maker_start(struct segment_maker *maker, struct err *err); // folder, bytes, made and arg set by the caller
-void segment_maker_stop(struct segment_maker *maker);                   // finishes what is to be tidied; takes zeroed
-void segment_maker_want(struct segment_maker *maker);                   // make one ahead
-void segment_maker_tidy(struct segment_maker *maker, struct segment *segment); // to be finished: it is not the newest any more
+bool segment_maker_start(struct segment_maker *maker,
+                         struct err *err);            // folder, bytes, made and arg set by the caller
+void segment_maker_stop(struct segment_maker *maker); // finishes what is to be tidied; takes zeroed
+void segment_maker_want(struct segment_maker *maker); // make one ahead
+void segment_maker_tidy(struct segment_maker *maker,
+                        struct segment *segment); // to be finished: it is not the newest any more
 
-// The next segment's file, at least that long, moved to `path`; waits while it is made. False with errno: no room, say.
+// The next segment's file, at least that long, moved to `path`; waits while it is made. False with errno: no
+// room, say.
 bool segment_maker_take(struct segment_maker *maker, off_t least, const char *path, int *fd, off_t *size);

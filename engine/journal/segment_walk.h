@@ -27,7 +27,8 @@ enum walk_result {
 bool segment_walk_init(struct segment_walk *walk, int fd, uint64_t brand, off_t from, struct err *err);
 void segment_walk_fini(struct segment_walk *walk); // takes zeroed
 enum walk_result segment_walk_next(struct segment_walk *walk);
-// Reads a part of the file; what can't be read is zeros. Borrowed until the next call of any kind. NULL: out of memory.
+// Reads a part of the file; what can't be read is zeros. Borrowed until the next call of any kind. NULL: out
+// of memory.
 const char *segment_walk_read(struct segment_walk *walk, off_t from, size_t len);
 // Whether all frames of the block found last are good. WALK_BLOCK, WALK_DAMAGED or WALK_NO_MEMORY.
 enum walk_result segment_walk_check(struct segment_walk *walk);

@@ -15,7 +15,8 @@ void segments_init(struct segments *s, const char *folder, uint64_t brand) {
 }
 
 void segments_fini(struct segments *s) {
-  for (size_t i = 0; i < s->count; i++) segment_unref(s->at[i]);
+  for (size_t i = 0; i < s->count; i++)
+    segment_unref(s->at[i]);
   mem_free(s->at);
   pthread_mutex_destroy(&s->lock);
 }
@@ -72,11 +73,13 @@ static bool take_file(struct segments *s, int64_t day, const char *name, struct 
 
 static bool scan_day(struct segments *s, int64_t day, struct err *err) {
   char path[PATH_MAX];
-  if (!segment_day_folder(s->folder, day, path)) return err_set(err, "the folder's name is too long: %.200s", s->folder);
+  if (!segment_day_folder(s->folder, day, path))
+    return err_set(err, "the folder's name is too long: %.200s", s->folder);
   DIR *dir = opendir(path);
   if (!dir) return err_set_errno(err, "cannot read the folder %s", path);
   bool done = true;
-  for (struct dirent *entry; done && (entry = readdir(dir));) done = take_file(s, day, entry->d_name, err);
+  for (struct dirent *entry; done && (entry = readdir(dir));)
+    done = take_file(s, day, entry->d_name, err);
   closedir(dir);
   return done;
 }
@@ -85,7 +88,8 @@ static bool scan_day(struct segments *s, int64_t day, struct err *err) {
 static int64_t day_of(const char *name) {
   struct tm tm = {0};
   int end = 0;
-  if (sscanf(name, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &end) != 3 || end != 10 || name[end])
+  if (sscanf(name, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &end) != 3 || end != 10 ||
+      name[end])
     return INT64_MIN;
   tm.tm_year -= 1900;
   tm.tm_mon -= 1;
@@ -102,7 +106,8 @@ bool segments_scan(struct segments *s, struct err *err) {
   }
   closedir(dir);
   if (done && s->count) qsort(s->at, s->count, sizeof(struct segment *), by_first);
-  for (size_t i = 0; i < s->count; i++) atomic_store(&s->at[i]->before, i + 1 < s->count ? s->at[i + 1]->first : UINT64_MAX);
+  for (size_t i = 0; i < s->count; i++)
+    atomic_store(&s->at[i]->before, i + 1 < s->count ? s->at[i + 1]->first : UINT64_MAX);
   return done;
 }
 
@@ -150,12 +155,14 @@ struct segment *segments_at(struct segments *s, size_t index) {
 uint64_t segments_bytes(struct segments *s) {
   pthread_mutex_lock(&s->lock);
   uint64_t sum = 0;
-  for (size_t i = 0; i < s->count; i++) sum += atomic_load(&s->at[i]->bytes);
+  for (size_t i = 0; i < s->count; i++)
+    sum += atomic_load(&s->at[i]->bytes);
   pthread_mutex_unlock(&s->lock);
   return sum;
 }
 
-// Unloads the loaded one that was not used for longest, when too many are. Caller holds the lock of the list, none of a segment.
+// Unloads the loaded one that was not used for longest, when too many are. Caller holds the lock of the list,
+// none of a segment.
 static void unload_oldest(struct segments *s, const struct segment *keep) {
   struct segment *oldest = NULL;
   uint64_t use = UINT64_MAX;
@@ -199,7 +206,8 @@ int64_t segments_oldest_day(struct segments *s) {
 void segments_drop_day(struct segments *s, int64_t day) {
   pthread_mutex_lock(&s->lock);
   size_t gone = 0;
-  while (gone < s->count && s->at[gone]->day == day) segment_unref(s->at[gone++]);
+  while (gone < s->count && s->at[gone]->day == day)
+    segment_unref(s->at[gone++]);
   s->count -= gone;
   memmove(s->at, s->at + gone, s->count * sizeof(struct segment *));
   pthread_mutex_unlock(&s->lock);

@@ -17,16 +17,19 @@ void segments_fini(struct segments *s);
 bool segments_scan(struct segments *s, struct err *err);
 // Room for one more, so that the next add can't fail.
 bool segments_reserve(struct segments *s);
-void segments_add(struct segments *s, struct segment *segment); // takes a reference of its own
+void segments_add(struct segments *s, struct segment *segment);          // takes a reference of its own
 void segments_replace_last(struct segments *s, struct segment *segment); // the last one was empty
 
-// The segment that holds `sequence` or, when it is in none, the next one. NULL: none. A reference for the caller.
+// The segment that holds `sequence` or, when it is in none, the next one. NULL: none. A reference for the
+// caller.
 struct segment *segments_find(struct segments *s, uint64_t sequence);
-struct segment *segments_after(struct segments *s, const struct segment *segment); // the same for the one behind
-struct segment *segments_at(struct segments *s, size_t index);                      // the same
+struct segment *segments_after(struct segments *s,
+                               const struct segment *segment); // the same for the one behind
+struct segment *segments_at(struct segments *s, size_t index); // the same
 uint64_t segments_bytes(struct segments *s);
 
-// Locks the segment with its index loaded; unloads others that were not used for long. False (and not locked): can't be loaded.
+// Locks the segment with its index loaded; unloads others that were not used for long. False (and not
+// locked): can't be loaded.
 bool segments_lock(struct segments *s, struct segment *segment, struct err *err);
 // Takes out all segments of the oldest day. The day, or INT64_MIN when there is none.
 int64_t segments_oldest_day(struct segments *s);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "journal/block_memory.h"
 #include "journal/local.h"
+#include "journal/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,8 @@ static void take_group(struct queue *q, struct gather_group *group) {
 }
 
 static void answered(struct loop_task *task) {
-  struct journal_append *append = (struct journal_append *)(void *)((char *)task - offsetof(struct journal_append, task));
+  struct journal_append *append =
+      (struct journal_append *)(void *)((char *)task - offsetof(struct journal_append, task));
   append->done(append);
 }
 
@@ -74,16 +76,19 @@ static bool folder_of(const struct segment *segment, char *out) {
   return true;
 }
 
-// A new segment in the folder of that day: with room for `least` bytes or, when that is 0, an empty file that only marks where the
-// sequences go on. A sync of names that fails is as bad as one of data: what is written there might be gone after a crash.
+// A new segment in the folder of that day: with room for `least` bytes or, when that is 0, an empty file that
+// only marks where the sequences go on. A sync of names that fails is as bad as one of data: what is written
+// there might be gone after a crash.
 static enum journal_result begin_segment(struct journal *j, int64_t day, off_t least) {
   struct err err = {0};
   char folder[PATH_MAX];
   enum journal_result result = JOURNAL_FULL;
   struct segment *next = segment_new(j->folder, day, atomic_load(&j->head), j->identity.brand, &err);
-  bool made = next && segments_reserve(&j->segments) && folder_of(next, folder) && disk_make_folder(folder, &err);
+  bool made =
+      next && segments_reserve(&j->segments) && folder_of(next, folder) && disk_make_folder(folder, &err);
   if (made && least == 0) next->fd = open(next->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (made) made = least ? segment_maker_take(&j->maker, least, next->path, &next->fd, &next->size) : next->fd >= 0;
+  if (made)
+    made = least ? segment_maker_take(&j->maker, least, next->path, &next->fd, &next->size) : next->fd >= 0;
   if (made) result = disk_sync_folder(folder) ? JOURNAL_STORED : JOURNAL_FAILED;
   if (result == JOURNAL_STORED) succeed(j, next);
   if (result == JOURNAL_FAILED) log_error("journal=%s doing=sync error=\"%s\"", folder, strerror(errno));
@@ -106,19 +111,28 @@ static enum journal_result place(struct journal *j, size_t len, int64_t now_ms) 
 
 // ---- one group ----
 
+// The block and zeros up to the end of its last page, as far as the segment goes.
+static size_t bytes_to_write(const struct segment *segment, size_t len) {
+  off_t end = segment->used + (off_t)len, page = (end + BLOCK_PAGE - 1) / BLOCK_PAGE * BLOCK_PAGE;
+  return (size_t)((page < segment->size ? page : segment->size) - segment->used);
+}
+
 static enum journal_result write_block(struct journal *j) {
   struct writer *w = &j->writer;
   struct segment *segment = w->current;
-  if (!disk_write_at(segment->fd, w->encoder.at, w->encoder.len, segment->used)) {
+  if (!disk_write_at(segment->fd, w->encoder.at, bytes_to_write(segment, w->encoder.len), segment->used)) {
     bool full = errno == ENOSPC || errno == EDQUOT;
     log_warn("segment=%s doing=write error=\"%s\"", segment->path, strerror(errno));
-    segment->size = segment->used; // what got there must not be followed by more; it is cut off when the segment is finished
+    segment->size =
+        segment
+            ->used; // what got there must not be followed by more; it is cut off when the segment is finished
     return full ? JOURNAL_FULL : JOURNAL_FAILED;
   }
   uint64_t start = clock_mono_ns();
   if (!disk_sync(segment->fd)) {
-    log_error("segment=%s doing=sync error=\"%s\" reason=\"nothing is acknowledged until the engine is restarted\"", segment->path,
-              strerror(errno));
+    log_error(
+        "segment=%s doing=sync error=\"%s\" reason=\"nothing is acknowledged until the engine is restarted\"",
+        segment->path, strerror(errno));
     return JOURNAL_FAILED;
   }
   uint64_t took = clock_mono_ns() - start;
@@ -141,7 +155,8 @@ static void publish(struct journal *j, struct journal_block *block) {
   j->writer.skipped = 0;
   recent_add(&j->recent, block);
   atomic_store(&j->head, end);
-  for (struct journal_listener *l = atomic_load(&j->listeners); l; l = l->next) loop_post(l->loop, &l->task);
+  for (struct journal_listener *l = atomic_load(&j->listeners); l; l = l->next)
+    loop_post(l->loop, &l->task);
   if (before <= half && segment->used > half) segment_maker_want(&j->maker);
 }
 
@@ -159,12 +174,14 @@ static enum journal_result place_and_write(struct journal *j, size_t rows, int64
   return result == JOURNAL_STORED ? write_block(j) : result;
 }
 
-// Takes the block's reference in any case. A segment that turned out to have no room after all gives way to the next one.
+// Takes the block's reference in any case. A segment that turned out to have no room after all gives way to
+// the next one.
 static enum journal_result store(struct journal *j, struct journal_block *block, int64_t now_ms) {
   struct writer *w = &j->writer;
   enum journal_result result = JOURNAL_FULL;
   bool encoded = block_encode(&w->encoder, block, j->identity.brand, w->skipped);
-  for (int tries = 0; encoded && result == JOURNAL_FULL && tries < 2; tries++) result = place_and_write(j, block->count, now_ms);
+  for (int tries = 0; encoded && result == JOURNAL_FULL && tries < 2; tries++)
+    result = place_and_write(j, block->count, now_ms);
   if (result == JOURNAL_FULL) segment_maker_want(&j->maker); // its success is what ends the state
   if (result == JOURNAL_STORED)
     publish(j, block);
@@ -218,10 +235,12 @@ static void roll(struct journal *j) {
 static void *work(void *arg) {
   struct journal *j = arg;
   struct queue *q = &j->queue;
+  thread_name("journal-writer");
   for (;;) {
     struct gather_group group;
     pthread_mutex_lock(&q->lock);
-    while (!q->first && !q->stop && !q->roll) pthread_cond_wait(&q->wake, &q->lock);
+    while (!q->first && !q->stop && !q->roll)
+      pthread_cond_wait(&q->wake, &q->lock);
     bool rolling = q->roll, end = q->stop && !q->first && !q->roll;
     take_group(q, &group);
     pthread_mutex_unlock(&q->lock);
@@ -256,7 +275,8 @@ bool writer_roll(struct journal *j) {
   pthread_mutex_lock(&j->queue.lock);
   j->queue.roll = true;
   pthread_cond_signal(&j->queue.wake);
-  while (j->queue.roll) pthread_cond_wait(&j->queue.rolled, &j->queue.lock);
+  while (j->queue.roll)
+    pthread_cond_wait(&j->queue.rolled, &j->queue.lock);
   bool done = j->queue.roll_done;
   pthread_mutex_unlock(&j->queue.lock);
   return done;

@@ -65,18 +65,20 @@ static bool permits_v4(const struct egress *egress, const unsigned char v4[4]) {
 
 // Teredo (RFC 4380): the server's address, and the client's with all bits turned.
 static bool permits_teredo(const struct egress *egress, const unsigned char a[16]) {
-  const unsigned char client[4] = {(unsigned char)~a[12], (unsigned char)~a[13], (unsigned char)~a[14], (unsigned char)~a[15]};
+  const unsigned char client[4] = {(unsigned char)~a[12], (unsigned char)~a[13], (unsigned char)~a[14],
+                                   (unsigned char)~a[15]};
   return permits_v4(egress, a + 4) && permits_v4(egress, client);
 }
 
 static bool permits_v6(const struct egress *egress, const unsigned char a[16]) {
   static const unsigned char zero[12] = {0}, translated[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff},
-                             nat64[12] = {0x00, 0x64, 0xff, 0x9b}, six_to_four[2] = {0x20, 0x02}, teredo[4] = {0x20, 0x01},
-                             global = 0x20;
+                             nat64[12] = {0x00, 0x64, 0xff, 0x9b}, six_to_four[2] = {0x20, 0x02},
+                             teredo[4] = {0x20, 0x01}, global = 0x20;
   if (same_bits(a, mapped_prefix, 96)) return permits_v4(egress, a + 12);
   if (allowed(egress, a)) return true;
   // The forms that carry an IPv4 address reach what that one reaches.
-  if (same_bits(a, zero, 96) || same_bits(a, translated, 96) || same_bits(a, nat64, 96)) return permits_v4(egress, a + 12);
+  if (same_bits(a, zero, 96) || same_bits(a, translated, 96) || same_bits(a, nat64, 96))
+    return permits_v4(egress, a + 12);
   if (same_bits(a, six_to_four, 16)) return permits_v4(egress, a + 2);
   if (same_bits(a, teredo, 32)) return permits_teredo(egress, a);
   if (!same_bits(a, &global, 3)) return false;

@@ -1,8 +1,9 @@
 // egress.h - which addresses a stream may reach: public ones, and what the operator allows beyond.
 //
-// Judged on the resolved address of each connection, so a name that resolves differently a second time gains nothing.
-// Refused unless allowed: loopback, private (RFC 1918, RFC 4193), shared (RFC 6598), link-local and metadata, multicast,
-// reserved and documentation ranges, "this network", and IPv6 forms that carry such an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo).
+// Judged on the resolved address of each connection, so a name that resolves differently a second time gains
+// nothing. Refused unless allowed: loopback, private (RFC 1918, RFC 4193), shared (RFC 6598), link-local and
+// metadata, multicast, reserved and documentation ranges, "this network", and IPv6 forms that carry such an
+// IPv4 address (mapped, compatible, NAT64, 6to4, Teredo).
 #pragma once
 #include "base/err.h"
 #include <stdbool.h>

@@ -59,8 +59,9 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
   struct transfer *t = arg;
   if (!egress_permits(t->client->egress, &address->addr)) {
     const struct sockaddr *sa = &address->addr;
-    const void *at = sa->sa_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr
-                                               : (const void *)&((const struct sockaddr_in *)(const void *)sa)->sin_addr;
+    const void *at = sa->sa_family == AF_INET6
+                         ? (const void *)&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr
+                         : (const void *)&((const struct sockaddr_in *)(const void *)sa)->sin_addr;
     if (!inet_ntop(sa->sa_family, at, t->refused, sizeof t->refused)) strcpy(t->refused, "?");
     return CURL_SOCKET_BAD;
   }
@@ -82,7 +83,8 @@ static bool parse_address(const char *text, struct sockaddr_storage *out) {
                                    : inet_pton(AF_INET6, text, &v6->sin6_addr) == 1;
 }
 
-// Before each request, also on a connection that an earlier one opened: the policy is that of the client, but may have changed.
+// Before each request, also on a connection that an earlier one opened: the policy is that of the client, but
+// may have changed.
 static int before_request(void *arg, char *remote, char *local, int remote_port, int local_port) {
   (void)local, (void)remote_port, (void)local_port;
   struct transfer *t = arg;
@@ -118,6 +120,8 @@ static void set_constants(struct transfer *t) {
   curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT,
+                   1L); // a name server that hangs must not hold up the loop when a request times out
   curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(easy, CURLOPT_PROXY, "");
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -190,7 +194,9 @@ static void give_back(struct transfer *t) {
   }
   if (t->body.cap > BODY_KEPT_BYTES) buf_fini(&t->body);
   list_remove(&t->link);
-  list_push_front(&client->idle, &t->link); // the last used is the likeliest to have the right URL set, and to be in the cache
+  list_push_front(
+      &client->idle,
+      &t->link); // the last used is the likeliest to have the right URL set, and to be in the cache
   client->idle_count++;
 }
 
@@ -241,13 +247,15 @@ static bool set_headers(struct transfer *t, const struct http_send *send, struct
   // An empty one keeps curl from adding its own.
   if (send->body.len >= EXPECT_BYTES) node = add_header(node, "Expect:");
   if (!has_type) node = add_header(node, "Content-Type:");
-  for (size_t i = 0; i < count; i++) node = add_header(node, send->headers[i]);
+  for (size_t i = 0; i < count; i++)
+    node = add_header(node, send->headers[i]);
   node[-1].next = NULL;
   return !curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers) || err_set(err, "out of memory");
 }
 
 static bool set_method(struct transfer *t, const struct http_send *send) {
-  bool post = !strcmp(send->method, "POST"), get = !strcmp(send->method, "GET"), head = !strcmp(send->method, "HEAD");
+  bool post = !strcmp(send->method, "POST"), get = !strcmp(send->method, "GET"),
+       head = !strcmp(send->method, "HEAD");
   bool body = post || send->body.len || !strcmp(send->method, "PUT") || !strcmp(send->method, "PATCH");
   if (body) {
     curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
@@ -265,9 +273,12 @@ static bool set_particulars(struct transfer *t, const struct http_send *send) {
   const struct {
     CURLoption option;
     const char *value;
-  } texts[] = {{CURLOPT_USERNAME, send->username},  {CURLOPT_PASSWORD, send->password},
-               {CURLOPT_AWS_SIGV4, send->sign},     {CURLOPT_CAINFO, send->ca},
-               {CURLOPT_SSLCERT, send->client_certificate}, {CURLOPT_SSLKEY, send->client_key}};
+  } texts[] = {{CURLOPT_USERNAME, send->username},
+               {CURLOPT_PASSWORD, send->password},
+               {CURLOPT_AWS_SIGV4, send->sign},
+               {CURLOPT_CAINFO, send->ca},
+               {CURLOPT_SSLCERT, send->client_certificate},
+               {CURLOPT_SSLKEY, send->client_key}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     if (!texts[i].value) continue;
     t->particular = true;
@@ -290,12 +301,14 @@ static enum http_outcome outcome_of(struct transfer *t, CURLcode code, int statu
   if (t->refused[0] && !t->permitted) {
     char address[sizeof t->refused];
     memcpy(address, t->refused, sizeof address);
-    snprintf(t->error, sizeof t->error, "the address %s is not one that streams may reach (see egress.allow)", address);
+    snprintf(t->error, sizeof t->error, "the address %s is not one that streams may reach (see egress.allow)",
+             address);
     return HTTP_REFUSED;
   }
   if (t->head_bytes > LIMIT_ANSWER_BYTES)
     snprintf(t->error, sizeof t->error, "the answer's headers are longer than %d bytes", LIMIT_ANSWER_BYTES);
-  else if (!t->error[0]) snprintf(t->error, sizeof t->error, "%s", curl_easy_strerror(code));
+  else if (!t->error[0])
+    snprintf(t->error, sizeof t->error, "%s", curl_easy_strerror(code));
   return HTTP_TRANSPORT;
 }
 
@@ -398,8 +411,8 @@ struct http_client *http_client_new(struct loop *loop, const struct egress *egre
   list_init(&client->idle);
   list_init(&client->busy);
   client->multi = curl_multi_init();
-  client->poll =
-      (struct http_poll){.base = loop_base(loop), .multi = client->multi, .progressed = progressed, .arg = client};
+  client->poll = (struct http_poll){
+      .base = loop_base(loop), .multi = client->multi, .progressed = progressed, .arg = client};
   if (client->multi && http_poll_init(&client->poll, err)) {
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)LIMIT_IDLE_CONNECTIONS);
     curl_multi_setopt(client->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
@@ -412,6 +425,8 @@ struct http_client *http_client_new(struct loop *loop, const struct egress *egre
 
 void http_client_free(struct http_client *client) {
   if (!client) return;
-  if (client->telling) client->doomed = true;
-  else destroy(client);
+  if (client->telling)
+    client->doomed = true;
+  else
+    destroy(client);
 }

@@ -1,7 +1,7 @@
 // http_client.h - outgoing HTTP (libcurl multi) on one loop: many requests at once, connections reused.
 //
-// Redirects are not followed; only http and https; no proxy from the environment; TLS verified; every connection, new or
-// reused, passes the egress policy on its resolved address.
+// Redirects are not followed; only http and https; no proxy from the environment; TLS verified; every
+// connection, new or reused, passes the egress policy on its resolved address.
 #pragma once
 #include "base/err.h"
 #include "base/slice.h"
@@ -19,22 +19,22 @@ enum http_outcome {
 struct http_response {
   enum http_outcome outcome;
   int status;
-  struct slice body;     // at most LIMIT_ANSWER_BYTES of it
+  struct slice body;      // at most LIMIT_ANSWER_BYTES of it
   int64_t retry_after_ms; // from Retry-After (seconds or a date), at most an hour; -1: none
-  const char *error;     // words for HTTP_REFUSED and HTTP_TRANSPORT
+  const char *error;      // words for HTTP_REFUSED and HTTP_TRANSPORT
   uint64_t took_us;
 };
 
-// One request. The caller fills it, keeps it and all it points to until `done`, which runs on the loop's thread, never from
-// inside http_client_send. The response is valid during `done`.
+// One request. The caller fills it, keeps it and all it points to until `done`, which runs on the loop's
+// thread, never from inside http_client_send. The response is valid during `done`.
 struct http_send {
   const char *url;
-  const char *method; // "POST"
+  const char *method;         // "POST"
   const char *const *headers; // "name: value" lines, ended by NULL
   struct slice body;
-  uint32_t timeout_ms;  // whole request; 0: 30,000
+  uint32_t timeout_ms;             // whole request; 0: 30,000
   const char *username, *password; // basic authentication; NULL: none
-  const char *sign;     // AWS signature V4 "aws:amz:REGION:SERVICE" with username/password as keys; NULL: none
+  const char *sign; // AWS signature V4 "aws:amz:REGION:SERVICE" with username/password as keys; NULL: none
   const char *ca, *client_certificate, *client_key; // file names; NULL: the system's, none, none
   void (*done)(struct http_send *send, const struct http_response *response);
   void *easy; // the client's

@@ -81,7 +81,8 @@ static void arm(struct http_guard *g, uint64_t deadline_ms, uint64_t now_ms) {
   loop_timer_start(g->loop, &g->timer, deadline_ms > now_ms ? (deadline_ms - now_ms) * 1000 : 0);
 }
 
-// The only place where a connection changes its phase. Each phase lasts the same for all, so its list is in order of deadlines.
+// The only place where a connection changes its phase. Each phase lasts the same for all, so its list is in
+// order of deadlines.
 static void enter(struct http_guarded *c, enum phase phase) {
   struct http_guard *g = c->guard;
   list_remove(&c->link);
@@ -132,10 +133,12 @@ static const char *refusal_detail(const struct http_guarded *c, int status, char
   case 400:
     return "the request line or a header is malformed";
   case 408:
-    snprintf(out, room, "the request was not whole within %u ms; send it faster or in smaller parts", limits->request_ms);
+    snprintf(out, room, "the request was not whole within %u ms; send it faster or in smaller parts",
+             limits->request_ms);
     return out;
   case 413:
-    snprintf(out, room, "the body is longer than %zu bytes, or its chunks are malformed; send several smaller requests",
+    snprintf(out, room,
+             "the body is longer than %zu bytes, or its chunks are malformed; send several smaller requests",
              limits->max_body);
     return out;
   case 417:
@@ -179,7 +182,8 @@ static void refuse(struct http_guarded *c, int status) {
 
 // Without this the kernel would go on for minutes offering what the client does not take.
 static void reset_at_close(struct http_guarded *c) {
-  setsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+  setsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+             sizeof(struct linger));
 }
 
 static void expire(struct http_guarded *c) {
@@ -219,8 +223,8 @@ static void input_changed(struct evbuffer *input, const struct evbuffer_cb_info 
   }
 }
 
-// Before a handler has answered, evhttp writes either "100 Continue" or an error page of its own, in HTML. The page can't be
-// replaced here, in the midst of its being written, but before this turn of the loop ends.
+// Before a handler has answered, evhttp writes either "100 Continue" or an error page of its own, in HTML.
+// The page can't be replaced here, in the midst of its being written, but before this turn of the loop ends.
 static void output_changed(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg) {
   struct http_guarded *c = arg;
   struct evbuffer_ptr at;
@@ -297,7 +301,8 @@ static struct bufferevent *connection_new(struct event_base *base, void *arg) {
   return bev;
 }
 
-// evhttp makes its connection after it has got the bufferevent, and tells nobody but by the callbacks' argument.
+// evhttp makes its connection after it has got the bufferevent, and tells nobody but by the callbacks'
+// argument.
 static void adopt(struct http_guarded *c) {
   void *evcon;
   bufferevent_getcb(c->bev, NULL, NULL, NULL, &evcon);
@@ -316,8 +321,10 @@ static void run_todo(evutil_socket_t fd, short what, void *arg) {
   struct http_guard *g = arg;
   for (struct list *link; (link = list_pop(&g->todo));) {
     struct http_guarded *c = list_item(link, struct http_guarded, todo);
-    if (!c->adopted) adopt(c);
-    else if (c->phase == WAITING) replace_page(c);
+    if (!c->adopted)
+      adopt(c);
+    else if (c->phase == WAITING)
+      replace_page(c);
   }
 }
 
@@ -383,12 +390,14 @@ struct http_guard *http_guard_new(struct loop *loop, struct evhttp *http, struct
   *g = (struct http_guard){.loop = loop, .listener = listener, .limits = *limits, .timer.run = sweep};
   g->max_request = limits->max_body + limits->max_body / 8 + LIMIT_HEADERS_BYTES + 65536;
   list_init(&g->todo);
-  for (int i = 0; i < PHASES; i++) list_init(&g->phases[i]);
+  for (int i = 0; i < PHASES; i++)
+    list_init(&g->phases[i]);
   size_t slots = limits->connections + LIMIT_REFUSED_CONNECTIONS;
   g->slots = mem_zero(slots, sizeof *g->slots);
   g->soon = event_new(loop_base(loop), -1, 0, run_todo, g);
   if (!g->slots || !g->soon) goto fail;
-  for (size_t i = 0; i < slots; i++) list_push_back(&g->phases[UNUSED], &g->slots[i].link);
+  for (size_t i = 0; i < slots; i++)
+    list_push_back(&g->phases[UNUSED], &g->slots[i].link);
   arm(g, clock_mono_ms() + ACCEPT_AGAIN_MS, clock_mono_ms());
   evhttp_set_bevcb(http, connection_new, g);
   evconnlistener_set_error_cb(listener, accept_failed);

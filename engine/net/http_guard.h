@@ -1,8 +1,10 @@
-// http_guard.h - what a connection to the HTTP server may cost: how many, how long, how many bytes. What goes beyond is refused.
+// http_guard.h - what a connection to the HTTP server may cost: how many, how long, how many bytes. What goes
+// beyond is refused.
 //
-// Stands between evhttp and its connections, for evhttp (2.1.12) bounds neither their number nor their time as a whole, sends
-// its errors as HTML, and closes in a way that a client still sending never reads why. A refused client gets
-// problem+json with "Connection: close"; what it still sends is read and dropped for a while so that it can read that.
+// Stands between evhttp and its connections, for evhttp (2.1.12) bounds neither their number nor their time
+// as a whole, sends its errors as HTML, and closes in a way that a client still sending never reads why. A
+// refused client gets problem+json with "Connection: close"; what it still sends is read and dropped for a
+// while so that it can read that.
 #pragma once
 #include "base/err.h"
 #include "net/loop.h"
@@ -19,8 +21,9 @@ struct http_guard_limits {
   size_t max_body;      // of one request, as sent
   size_t bodies_bytes;  // of all requests that have begun and are not answered
   unsigned connections; // open at once; some more are let in to be told
-  uint32_t request_ms;  // from accept or the last answer to a whole request; and for a client to take its answer
-  uint32_t linger_ms;   // how long a refused client may go on sending
+  uint32_t
+      request_ms; // from accept or the last answer to a whole request; and for a client to take its answer
+  uint32_t linger_ms; // how long a refused client may go on sending
 };
 
 struct http_guard *http_guard_new(struct loop *loop, struct evhttp *http, struct evconnlistener *listener,

@@ -29,7 +29,8 @@ static bool split(const char *text, char host[HOST_BYTES], const char **port) {
 struct evconnlistener *http_listen(struct event_base *base, const char *text, struct err *err) {
   char host[HOST_BYTES];
   const char *port;
-  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+                  *found = NULL;
   if (!split(text, host, &port)) {
     err_set(err, "can't listen on \"%s\": it must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080", text);
     return NULL;
@@ -39,9 +40,9 @@ struct evconnlistener *http_listen(struct event_base *base, const char *text, st
     err_set(err, "can't listen on %s: %s", text, gai_strerror(failed));
     return NULL;
   }
-  struct evconnlistener *listener =
-      evconnlistener_new_bind(base, NULL, NULL, LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE, BACKLOG,
-                              found->ai_addr, (int)found->ai_addrlen);
+  struct evconnlistener *listener = evconnlistener_new_bind(
+      base, NULL, NULL, LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE, BACKLOG,
+      found->ai_addr, (int)found->ai_addrlen);
   if (!listener) err_set_errno(err, "can't listen on %s", text);
   freeaddrinfo(found);
   return listener;

@@ -23,7 +23,8 @@ static struct http_socket *find(const struct http_poll *p, int fd) {
 
 static bool make_room(struct http_poll *p, int fd) {
   size_t fds = p->fds ? p->fds : FDS_AT_FIRST;
-  while (fds <= (size_t)fd) fds *= 2;
+  while (fds <= (size_t)fd)
+    fds *= 2;
   if (fds == p->fds) return true;
   struct http_socket **by_fd = mem_grow(p->by_fd, fds * sizeof(struct http_socket *));
   if (!by_fd) return false;
@@ -60,17 +61,17 @@ static void act(struct http_poll *p, int fd, int what) {
 static void socket_ready(evutil_socket_t fd, short what, void *arg) {
   struct http_poll *p = arg;
   struct http_socket *s = find(p, fd);
-  if (s->wanted) act(p, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
-  else deregister(s); // an idle connection that its peer closes; curl finds out when it wants to use it
+  if (s->wanted)
+    act(p, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
+  else
+    deregister(s); // an idle connection that its peer closes; curl finds out when it wants to use it
 }
 
-static bool watch(struct http_poll *p, struct http_socket *s, int fd, short what) {
-  if (s->registered == what) return true;
+static void watch(struct http_poll *p, struct http_socket *s, int fd, short what) {
+  if (s->registered == what) return;
   deregister(s);
-  if (event_assign(&s->event, p->base, fd, (short)(what | EV_PERSIST), socket_ready, p)) return false;
-  if (event_add(&s->event, NULL)) return false;
-  s->registered = what;
-  return true;
+  event_assign(&s->event, p->base, fd, (short)(what | EV_PERSIST), socket_ready, p);
+  if (!event_add(&s->event, NULL)) s->registered = what;
 }
 
 // curl's CURLMOPT_SOCKETFUNCTION.
@@ -79,14 +80,17 @@ static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, void
   struct http_poll *p = arg;
   struct http_socket *s = find(p, fd);
   if (what == CURL_POLL_REMOVE) {
-    if (s && s->ours) s->wanted = false;
-    else forget(p, fd);
+    if (s && s->ours)
+      s->wanted = false;
+    else
+      forget(p, fd);
     return 0;
   }
   if (!s) s = add(p, fd);
-  if (!s) return -1;
+  if (!s) return 0; // out of memory; to fail here would end all transfers for ever, so this one times out
   s->wanted = true;
-  return watch(p, s, fd, (short)((what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0))) ? 0 : -1;
+  watch(p, s, fd, (short)((what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0)));
+  return 0;
 }
 
 static void timer_fired(evutil_socket_t fd, short what, void *arg) {
@@ -116,7 +120,8 @@ bool http_poll_init(struct http_poll *p, struct err *err) {
 }
 
 void http_poll_fini(struct http_poll *p) {
-  for (size_t fd = 0; fd < p->fds; fd++) forget(p, (int)fd);
+  for (size_t fd = 0; fd < p->fds; fd++)
+    forget(p, (int)fd);
   mem_free(p->by_fd);
   p->by_fd = NULL;
   p->fds = 0;

@@ -1,7 +1,7 @@
 // http_poll.h - curl's sockets and timer on a loop.
 //
-// A socket stays registered from its opening to its closing, not from request to request as curl asks: on a connection that
-// is reused that saves two system calls a request.
+// A socket stays registered from its opening to its closing, not from request to request as curl asks: on a
+// connection that is reused that saves two system calls a request.
 #pragma once
 #include "base/err.h"
 #include <stddef.h>
@@ -16,7 +16,8 @@ struct http_poll {
   struct event *timer;
   struct http_socket **by_fd; // NULL: not known
   size_t fds;
-  void (*progressed)(void *arg); // curl has done something: transfers may have ended. May call http_poll_fini.
+  void (*progressed)(
+      void *arg); // curl has done something: transfers may have ended. May call http_poll_fini.
   void *arg;
 };
 

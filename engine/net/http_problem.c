@@ -36,7 +36,7 @@ const char *http_status_title(int status) {
 }
 
 bool http_problem_write(struct buf *b, int status, const char *detail) {
-  return buf_printf(b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":", http_status_title(status),
-                    status) &&
+  return buf_printf(b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",
+                    http_status_title(status), status) &&
          json_write_string(b, slice_of(detail)) && buf_append_byte(b, '}');
 }

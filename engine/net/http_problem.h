@@ -1,4 +1,5 @@
-// http_problem.h - an error as the body of an HTTP answer (application/problem+json, RFC 9457), and the words of a status.
+// http_problem.h - an error as the body of an HTTP answer (application/problem+json, RFC 9457), and the words
+// of a status.
 #pragma once
 #include "base/buf.h"
 #include <stdbool.h>

@@ -76,7 +76,8 @@ static bool is_loopback(const struct sockaddr *address) {
   return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
 }
 
-// What evhttp lets pass although two readers might see different ends of the request (RFC 9112, 6.3). NULL: nothing.
+// What evhttp lets pass although two readers might see different ends of the request (RFC 9112, 6.3). NULL:
+// nothing.
 static const char *framing_fault(const struct http_request *r) {
   const struct evkeyvalq *headers = evhttp_request_get_input_headers(r->evhttp);
   const char *length = NULL, *coding = NULL;
@@ -89,9 +90,11 @@ static const char *framing_fault(const struct http_request *r) {
     *seen = h->value;
   }
   if (length && coding) return "both Content-Length and Transfer-Encoding are given";
-  if (length && (!*length || strspn(length, "0123456789") != strlen(length))) return "Content-Length is no number";
+  if (length && (!*length || strspn(length, "0123456789") != strlen(length)))
+    return "Content-Length is no number";
   if (coding && strcasecmp(coding, "chunked")) return "of transfer codings, only chunked is understood";
-  if (r->method == HTTP_HEAD && (coding || (length && strcmp(length, "0")))) return "a HEAD request has no body";
+  if (r->method == HTTP_HEAD && (coding || (length && strcmp(length, "0"))))
+    return "a HEAD request has no body";
   return NULL;
 }
 
@@ -249,8 +252,10 @@ static void send_answer(struct http_request *r, int status, const char *content_
 }
 
 void http_answer(struct http_request *r, int status, const char *content_type, struct slice body) {
-  if (r->server) send_answer(r, status, content_type, body);
-  else evhttp_request_free(r->evhttp);
+  if (r->server)
+    send_answer(r, status, content_type, body);
+  else
+    evhttp_request_free(r->evhttp);
   request_free(r);
 }
 
@@ -291,14 +296,15 @@ static bool start(struct http_server *server, struct err *err) {
   server->listener = listener;
   evhttp_set_max_headers_size(server->evhttp, LIMIT_HEADERS_BYTES);
   evhttp_set_max_body_size(server->evhttp, (ev_ssize_t)limits.max_body);
-  evhttp_set_allowed_methods(server->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
-                                                 EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE);
+  evhttp_set_allowed_methods(server->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
+                                                 EVHTTP_REQ_PUT | EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE);
   evhttp_set_gencb(server->evhttp, request_came, server);
   server->guard = http_guard_new(server->loop, server->evhttp, listener, &limits, err);
   return server->guard != NULL;
 }
 
-struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options, struct err *err) {
+struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options,
+                                    struct err *err) {
   struct http_server *server = mem_zero(1, sizeof *server);
   if (!server) {
     err_set(err, "out of memory");

@@ -1,5 +1,7 @@
-// loop.c - libevent's base without locks: only the list of posted tasks and the stop flag are seen by other threads.
+// loop.c - libevent's base without locks: only the list of posted tasks and the stop flag are seen by other
+// threads.
 #include "net/loop.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <assert.h>
@@ -22,7 +24,8 @@ static _Thread_local const struct loop *current;
 
 static void wake_up(struct loop *loop) {
   ssize_t n;
-  do n = write(loop->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
+  do
+    n = write(loop->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
   while (n < 0 && errno == EINTR); // EAGAIN: the counter is full, so the loop wakes anyway
 }
 
@@ -41,7 +44,8 @@ static void run_posted(struct loop *loop) {
   struct loop_task *task = reversed(atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire));
   while (task) {
     struct loop_task *next = task->next;
-    // An exchange and not a store: it pairs with that of a poster who found the task posted, so that run sees what he wrote.
+    // An exchange and not a store: it pairs with that of a poster who found the task posted, so that run sees
+    // what he wrote.
     atomic_exchange_explicit(&task->posted, false, memory_order_acq_rel);
     task->run(task);
     task = next;
@@ -65,8 +69,16 @@ static bool open_wake(struct loop *loop, struct err *err) {
   return true;
 }
 
+static void log_libevent(int severity, const char *text) {
+  log_line(severity >= EVENT_LOG_ERR    ? LOG_ERROR
+           : severity == EVENT_LOG_WARN ? LOG_WARN
+                                        : LOG_DEBUG,
+           "libevent says=\"%s\"", text);
+}
+
 // Precise timers cost a system call a turn; the default's clock steps by 4 ms.
 static struct event_base *new_base(void) {
+  event_set_log_callback(log_libevent);
   struct event_config *config = event_config_new();
   if (!config) return NULL;
   event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_PRECISE_TIMER);
@@ -117,7 +129,8 @@ void loop_stop(struct loop *loop) {
 void loop_post(struct loop *loop, struct loop_task *task) {
   if (atomic_exchange_explicit(&task->posted, true, memory_order_acq_rel)) return;
   struct loop_task *head = atomic_load_explicit(&loop->posted, memory_order_relaxed);
-  do task->next = head;
+  do
+    task->next = head;
   while (!atomic_compare_exchange_weak_explicit(&loop->posted, &head, task, memory_order_release,
                                                 memory_order_relaxed));
   if (!head) wake_up(loop);
@@ -141,7 +154,8 @@ static void timer_fired(evutil_socket_t fd, short what, void *arg) {
 bool loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t delay_us) {
   if (!timer->event) timer->event = event_new(loop->base, -1, 0, timer_fired, timer);
   timer->loop = loop;
-  struct timeval delay = {.tv_sec = (time_t)(delay_us / 1000000), .tv_usec = (suseconds_t)(delay_us % 1000000)};
+  struct timeval delay = {.tv_sec = (time_t)(delay_us / 1000000),
+                          .tv_usec = (suseconds_t)(delay_us % 1000000)};
   return timer->event && event_add(timer->event, &delay) == 0;
 }
 

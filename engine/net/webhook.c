@@ -27,7 +27,9 @@ static void fetch_hmac(void) {
 static bool decode(const char *text, unsigned char out[KEY_BYTES], size_t *len) {
   unsigned char padded[KEY_BYTES / 3 * 4 + 4];
   size_t digits = strspn(text, alphabet), padding = (4 - digits % 4) % 4, given = strspn(text + digits, "=");
-  if (text[digits + given] || padding == 3 || (given && given != padding) || digits + padding > KEY_BYTES / 3 * 4) return false;
+  if (text[digits + given] || padding == 3 || (given && given != padding) ||
+      digits + padding > KEY_BYTES / 3 * 4)
+    return false;
   memcpy(padded, text, digits);
   memset(padded + digits, '=', padding);
   int decoded = EVP_DecodeBlock(out, padded, (int)(digits + padding));
@@ -39,17 +41,20 @@ static bool key_of(const char *secret, unsigned char room[KEY_BYTES], struct sli
   *key = slice_of(secret);
   if (!strncmp(secret, secret_prefix, sizeof secret_prefix - 1)) {
     if (!decode(secret + sizeof secret_prefix - 1, room, &key->len))
-      return err_set(err, "the signing secret is not base64 behind \"%s\" (of at most %d bytes)", secret_prefix, KEY_BYTES);
+      return err_set(err, "the signing secret is not base64 behind \"%s\" (of at most %d bytes)",
+                     secret_prefix, KEY_BYTES);
     key->at = (const char *)room;
   }
   return key->len || err_set(err, "the signing secret is empty");
 }
 
-static bool mac_of(struct slice key, const char *id, int64_t timestamp_s, struct slice body, unsigned char out[MAC_BYTES]) {
+static bool mac_of(struct slice key, const char *id, int64_t timestamp_s, struct slice body,
+                   unsigned char out[MAC_BYTES]) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   static char digest[] = "SHA256";
   pthread_once(&once, fetch_hmac);
-  const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
+  const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                               OSSL_PARAM_construct_end()};
   char middle[32];
   int middle_len = snprintf(middle, sizeof middle, ".%lld.", (long long)timestamp_s);
   size_t len;
@@ -57,33 +62,36 @@ static bool mac_of(struct slice key, const char *id, int64_t timestamp_s, struct
   bool ok = context && EVP_MAC_init(context, (const unsigned char *)key.at, key.len, params) &&
             EVP_MAC_update(context, (const unsigned char *)id, strlen(id)) &&
             EVP_MAC_update(context, (const unsigned char *)middle, (size_t)middle_len) &&
-            EVP_MAC_update(context, (const unsigned char *)body.at, body.len) && EVP_MAC_final(context, out, &len, MAC_BYTES);
+            EVP_MAC_update(context, (const unsigned char *)body.at, body.len) &&
+            EVP_MAC_final(context, out, &len, MAC_BYTES);
   EVP_MAC_CTX_free(context);
   return ok;
 }
 
-static bool signature(const char *secret, const char *id, int64_t timestamp_s, struct slice body, char out[BASE64_BYTES],
-                      struct err *err) {
+static bool signature(const char *secret, const char *id, int64_t timestamp_s, struct slice body,
+                      char out[BASE64_BYTES], struct err *err) {
   unsigned char room[KEY_BYTES], mac[MAC_BYTES];
   struct slice key;
-  bool ok = key_of(secret, room, &key, err) &&
-            (mac_of(key, id, timestamp_s, body, mac) || err_set(err, "can't compute a signature: out of memory"));
+  bool ok = key_of(secret, room, &key, err) && (mac_of(key, id, timestamp_s, body, mac) ||
+                                                err_set(err, "can't compute a signature: out of memory"));
   if (ok) EVP_EncodeBlock((unsigned char *)out, mac, MAC_BYTES);
   OPENSSL_cleanse(room, sizeof room);
   return ok;
 }
 
-bool webhook_sign(const char *secret, const char *previous, const char *id, int64_t timestamp_s, struct slice body,
-                  char out[WEBHOOK_SIGNATURE_BYTES], struct err *err) {
+bool webhook_sign(const char *secret, const char *previous, const char *id, int64_t timestamp_s,
+                  struct slice body, char out[WEBHOOK_SIGNATURE_BYTES], struct err *err) {
   char now[BASE64_BYTES], before[BASE64_BYTES];
   if (!signature(secret, id, timestamp_s, body, now, err)) return false;
-  if (previous && !signature(previous, id, timestamp_s, body, before, err)) return err_prepend(err, "the previous one");
-  snprintf(out, WEBHOOK_SIGNATURE_BYTES, "%s%s%s%s%s", version, now, previous ? " " : "", previous ? version : "",
-           previous ? before : "");
+  if (previous && !signature(previous, id, timestamp_s, body, before, err))
+    return err_prepend(err, "the previous one");
+  snprintf(out, WEBHOOK_SIGNATURE_BYTES, "%s%s%s%s%s", version, now, previous ? " " : "",
+           previous ? version : "", previous ? before : "");
   return true;
 }
 
-bool webhook_verify(const char *secret, const char *header, const char *id, int64_t timestamp_s, struct slice body) {
+bool webhook_verify(const char *secret, const char *header, const char *id, int64_t timestamp_s,
+                    struct slice body) {
   char expected[BASE64_BYTES];
   bool found = false;
   if (!signature(secret, id, timestamp_s, body, expected, NULL)) return false;

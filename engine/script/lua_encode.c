@@ -239,16 +239,15 @@ static bool write_members(lua_State *L, struct encoder *e, int index) {
 }
 
 static bool write_table(lua_State *L, struct encoder *e, int index) {
+  luaL_checkstack(L, 8, "result");
   const void *mark = mark_of(L, index);
   if (mark && mark == e->array_mark) return write_list(L, e, index);
-  luaL_checkstack(L, 8, "result");
   int top = lua_gettop(L);
-  bool list = false, ok = true;
   lua_pushnil(L);
   if (!lua_next(L, index)) return fits(e, buf_append(e->out, "{}", 2));
-  list = lua_type(L, -2) == LUA_TNUMBER && (!mark || mark != e->object_mark);
+  bool list = lua_type(L, -2) == LUA_TNUMBER && (!mark || mark != e->object_mark);
   if (list) lua_pop(L, 2);
-  ok = list ? write_list(L, e, index) : write_members(L, e, index);
+  bool ok = list ? write_list(L, e, index) : write_members(L, e, index);
   lua_settop(L, top);
   return ok;
 }

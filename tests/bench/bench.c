@@ -14,19 +14,24 @@
 #include <string.h>
 #include <unistd.h>
 
+// clang-format off
 static const struct work works[] = {
-    {"ingest", "records in and on disk; no stream", 3000000, 0, 500, 4, 5, 100000, 0, 8, "rest_bulk", false},
-    {"bulk", "to rest_bulk without a script", 2000000, 0, 500, 4, 5, 100000, 1, 8, "rest_bulk", false},
-    {"lua", "the third work: Lua filter and map, to rest_bulk", 2000000, 0, 500, 4, 5, 100000, 1, 8,
-     "rest_bulk", true},
-    {"rest", "to rest, one record a request", 200000, 0, 500, 2, 5, 100000, 1, 32, "rest", false},
-    {"streams10", "the third work with 10 streams, one an organisation", 2000000, 0, 500, 4, 10, 100000, 10,
-     8, "rest_bulk", true},
-    {"streams10k", "the same with 10,000 streams", 2000000, 0, 500, 4, 10000, 100000, 10000, 8, "rest_bulk",
-     true},
-    {"latency", "the third work, 2,000 records a second in requests of 1 to 4", 20000, 2000, 0, 16, 5, 100000,
-     1, 8, "rest_bulk", true},
+    {.name = "ingest", .help = "records in and on disk; no stream",
+     .records = 3000000, .records_per_request = 500, .connections = 4, .organisations = 5, .sink = "rest_bulk"},
+    {.name = "bulk", .help = "to rest_bulk without a script", .streams = 1, .in_flight = 8,
+     .records = 2000000, .records_per_request = 500, .connections = 4, .organisations = 5, .sink = "rest_bulk"},
+    {.name = "lua", .help = "the third work: Lua filter and map, to rest_bulk", .script = true, .streams = 1, .in_flight = 8,
+     .records = 2000000, .records_per_request = 500, .connections = 4, .organisations = 5, .sink = "rest_bulk"},
+    {.name = "rest", .help = "to rest, one record a request", .streams = 1, .in_flight = 32,
+     .records = 200000, .records_per_request = 500, .connections = 2, .organisations = 5, .sink = "rest"},
+    {.name = "streams10", .help = "the third work with 10 streams", .script = true, .streams = 10, .in_flight = 8,
+     .records = 2000000, .records_per_request = 500, .connections = 4, .organisations = 10, .sink = "rest_bulk"},
+    {.name = "streams10k", .help = "the same with 10,000 streams", .script = true, .streams = 10000, .in_flight = 8,
+     .records = 2000000, .records_per_request = 500, .connections = 4, .organisations = 10000, .sink = "rest_bulk"},
+    {.name = "latency", .help = "the third work, 2,000 records a second in requests of 1 to 4", .script = true, .streams = 1,
+     .in_flight = 8, .records_per_s = 2000, .connections = 16, .organisations = 5, .sink = "rest_bulk"},
 };
+// clang-format on
 enum { WORKS = sizeof works / sizeof *works };
 
 struct asked {

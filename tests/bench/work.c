@@ -15,9 +15,10 @@
 volatile sig_atomic_t stop_asked;
 
 enum {
+  ENDPOINTS = 100000,
   POLL_NS = 1000000,
-  SPARE_SERIALS = 10000
-}; // spare: the last round of requests may go past the records asked for
+  SPARE_SERIALS = 10000, // the last requests may go past the records asked for
+};
 
 struct run {
   const struct work *work;
@@ -99,7 +100,7 @@ static bool measure(struct run *run, struct work_figures *figures, struct err *e
   struct posting posting = {
       .port = run->engine.port,
       .token = engine_token,
-      .mix = {work->organisations, work->endpoints, 1},
+      .mix = {work->organisations, ENDPOINTS, 1},
       .records = work->records,
       .connections = work->connections,
       .records_per_request = work->records_per_request,

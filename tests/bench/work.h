@@ -10,7 +10,7 @@ struct work {
   uint32_t records_per_s;       // 0: as fast as the engine takes them
   uint32_t records_per_request; // 0: 1 to 4
   uint32_t connections;
-  uint32_t organisations, endpoints;
+  uint32_t organisations;
   uint32_t streams; // 0: ingest only; 1: one for all organisations; more: one an organisation
   uint32_t in_flight;
   const char *sink;

@@ -1,11 +1,12 @@
 // Proves that the tape takes, refuses and reads texts as simdjson does, on mutations without end.
 //
-// With clang -fsanitize=fuzzer it is a libFuzzer target. Otherwise it has a main of its own, for ctest: it mutates built-in
-// texts by a seeded generator. json_tape_fuzz [ITERATIONS [SEED]]; a failure prints the text and the seed.
+// With clang -fsanitize=fuzzer it is a libFuzzer target. Otherwise it has a main of its own, for ctest: it
+// mutates built-in texts by a seeded generator. json_tape_fuzz [ITERATIONS [SEED]]; a failure prints the text
+// and the seed.
 //
-// simdjson (3.0.1) refuses what the tape takes in three cases only, and each must be shown to be there before it is excused:
-// an integer beyond 64 bits, a number beyond the doubles, an unpaired surrogate escape. Texts deeper than the tape's limit
-// are not compared.
+// simdjson (3.0.1) refuses what the tape takes in three cases only, and each must be shown to be there before
+// it is excused: an integer beyond 64 bits, a number beyond the doubles, an unpaired surrogate escape. Texts
+// deeper than the tape's limit are not compared.
 #include <algorithm>
 #include <cerrno>
 #include <cinttypes>
@@ -33,7 +34,8 @@ static std::string current; // the text that is being compared, for the report
 
 [[noreturn]] static void differ(const char *what) {
   std::fprintf(stderr, "json_tape_fuzz: %s, on %zu bytes:\n%s\n", what, current.size(), current.c_str());
-  for (unsigned char c : current) std::fprintf(stderr, "%02x", c);
+  for (char c : current)
+    std::fprintf(stderr, "%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
   std::fprintf(stderr, "\n");
   std::abort();
 }
@@ -76,8 +78,10 @@ static bool has_unpaired_surrogate(std::string_view s) {
 static bool beyond_64_bits(std::string_view digits) {
   errno = 0;
   std::string text(digits);
-  if (text[0] == '-') std::strtoll(text.c_str(), nullptr, 10);
-  else std::strtoull(text.c_str(), nullptr, 10);
+  if (text[0] == '-')
+    std::strtoll(text.c_str(), nullptr, 10);
+  else
+    std::strtoull(text.c_str(), nullptr, 10);
   return errno == ERANGE;
 }
 
@@ -193,7 +197,8 @@ static outcome judge(struct json_tape &t, struct slice text) {
     return outcome::refused;
   }
   require(t.entries[0].next == t.count, "a tape that does not end");
-  require(json_skip(text) == static_cast<size_t>(json_raw(&t, 0).at - text.at) + json_raw(&t, 0).len, "a skip elsewhere");
+  require(json_skip(text) == static_cast<size_t>(json_raw(&t, 0).at - text.at) + json_raw(&t, 0).len,
+          "a skip elsewhere");
   if (!they_took) {
     require(excused(t), "taken, but simdjson refuses it");
     return outcome::excused;
@@ -205,7 +210,8 @@ static outcome judge(struct json_tape &t, struct slice text) {
 static outcome judge_copy(const uint8_t *data, size_t len) {
   static struct json_tape t;
   current.assign(reinterpret_cast<const char *>(data), len);
-  std::unique_ptr<char[]> exact(new char[len]); // nothing behind it, so that a sanitizer sees every read too far
+  std::unique_ptr<char[]> exact(
+      new char[len]); // nothing behind it, so that a sanitizer sees every read too far
   std::copy(current.begin(), current.end(), exact.get());
   return judge(t, slice_make(exact.get(), len));
 }
@@ -231,8 +237,10 @@ static const char *const records[] = {
 
 static std::vector<std::string> corpus() {
   std::vector<std::string> texts(std::begin(records), std::end(records));
-  for (const valid_case &c : valid_cases) texts.emplace_back(c.text, c.len);
-  for (const invalid_case &c : invalid_cases) texts.emplace_back(c.text, c.len);
+  for (const valid_case &c : valid_cases)
+    texts.emplace_back(c.text, c.len);
+  for (const invalid_case &c : invalid_cases)
+    texts.emplace_back(c.text, c.len);
   return texts;
 }
 
@@ -241,7 +249,8 @@ static size_t draw(size_t below) {
 }
 
 static char interesting_byte() {
-  static const char bytes[] = "{}[]\",:\\/ \t\n\r0123456789-+.eEuntfal\0\x1f\x7f\x80\xbf\xc2\xe2\xed\xf0\xf4\xff";
+  static const char bytes[] =
+      "{}[]\",:\\/ \t\n\r0123456789-+.eEuntfal\0\x1f\x7f\x80\xbf\xc2\xe2\xed\xf0\xf4\xff";
   return draw(8) ? bytes[draw(sizeof bytes - 1)] : static_cast<char>(rand_u64());
 }
 
@@ -288,15 +297,20 @@ int main(int argc, char **argv) {
   rand_seed(seed);
   for (unsigned long i = 0; i < iterations; i++) {
     std::string text = texts[draw(texts.size())];
-    for (size_t left = 1 + draw(6); left; left--) mutate(text, texts[draw(texts.size())]);
+    for (size_t left = 1 + draw(6); left; left--)
+      mutate(text, texts[draw(texts.size())]);
     outcome o = judge_copy(reinterpret_cast<const uint8_t *>(text.data()), text.size());
     counts[static_cast<size_t>(o)]++;
     if (o != outcome::taken || text.size() > 2000 || draw(50)) continue;
-    if (texts.size() < 2 * built_in) texts.push_back(text);
-    else texts[built_in + draw(built_in)] = text;
+    if (texts.size() < 2 * built_in)
+      texts.push_back(text);
+    else
+      texts[built_in + draw(built_in)] = text;
   }
-  std::printf("seed %" PRIu64 ": %lu texts: %zu taken, %zu refused, %zu excused, %zu beyond a limit\n", seed, iterations, counts[0],
-              counts[1], counts[2], counts[3]);
-  return counts[0] * 10 > iterations && counts[1] * 10 > iterations ? 0 : 1; // both ways must have been gone often
+  std::printf("seed %" PRIu64 ": %lu texts: %zu taken, %zu refused, %zu excused, %zu beyond a limit\n", seed,
+              iterations, counts[0], counts[1], counts[2], counts[3]);
+  return counts[0] * 10 > iterations && counts[1] * 10 > iterations
+             ? 0
+             : 1; // both ways must have been gone often
 }
 #endif

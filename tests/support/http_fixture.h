@@ -1,4 +1,5 @@
-// http_fixture.h - an HTTP server on a thread of its own, and a blocking client that sends bytes as they are given.
+// http_fixture.h - an HTTP server on a thread of its own, and a blocking client that sends bytes as they are
+// given.
 #pragma once
 #include "net/http_server.h"
 
@@ -106,7 +107,8 @@ static inline void client_consume(struct client *c, size_t len) {
   c->bytes[c->len] = 0;
 }
 
-// The next answer; status 0: the stream ended instead. The client's bytes keep the answer until client_consume.
+// The next answer; status 0: the stream ended instead. The client's bytes keep the answer until
+// client_consume.
 static inline struct answer client_answer(struct client *c) {
   struct answer a = {0};
   char *end;
@@ -144,7 +146,8 @@ static inline void client_expect(struct client *c, const char *request, int stat
 }
 
 // The same for a refusal: problem+json, and the connection ends after it.
-static inline void client_expect_refusal(struct client *c, const char *request, int status, const char *in_body) {
+static inline void client_expect_refusal(struct client *c, const char *request, int status,
+                                         const char *in_body) {
   if (request) client_say(c, request);
   struct answer a = client_answer(c);
   assert_int_equal(a.status, status);

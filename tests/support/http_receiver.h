@@ -53,9 +53,11 @@ static inline size_t receiver_request(int fd, char *text) {
   return len;
 }
 
-static inline bool receiver_answer(int fd, int status, const char *headers, const char *body, size_t len, bool head) {
+static inline bool receiver_answer(int fd, int status, const char *headers, const char *body, size_t len,
+                                   bool head) {
   char text[512];
-  int n = snprintf(text, sizeof text, "HTTP/1.1 %d Words\r\n%sContent-Length: %zu\r\n\r\n", status, headers, len);
+  int n =
+      snprintf(text, sizeof text, "HTTP/1.1 %d Words\r\n%sContent-Length: %zu\r\n\r\n", status, headers, len);
   return receiver_say(fd, text, (size_t)n) && (head || receiver_say(fd, body, len));
 }
 
@@ -63,7 +65,8 @@ static inline bool receiver_status(int fd, const char *path) {
   char headers[128] = "Location: /echo\r\n", retry[96];
   int status = atoi(path);
   if (sscanf(path, "%*d?%95[^ ]", retry) == 1) {
-    for (char *p = retry; *p; p++) *p = *p == '+' ? ' ' : *p;
+    for (char *p = retry; *p; p++)
+      *p = *p == '+' ? ' ' : *p;
     snprintf(headers, sizeof headers, "Retry-After: %s\r\n", retry);
   }
   return receiver_answer(fd, status, headers, "words", 5, false);
@@ -83,10 +86,12 @@ static inline bool receiver_reply(int fd, const char *text, size_t len) {
   if (!strncmp(path, "/status/", 8)) return receiver_status(fd, path + 8);
   if (!strncmp(path, "/body/", 6)) return receiver_body(fd, path + 6);
   if (!strncmp(path, "/hang", 5)) return true;
-  if (!strncmp(path, "/half", 5)) return receiver_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nha", 40), false;
+  if (!strncmp(path, "/half", 5))
+    return receiver_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nha", 40), false;
   if (!strncmp(path, "/heads", 6)) {
     receiver_say(fd, "HTTP/1.1 200 OK\r\n", 17);
-    while (receiver_say(fd, "X-Endless: 0123456789012345678901234567890123456789\r\n", 53)) continue;
+    while (receiver_say(fd, "X-Endless: 0123456789012345678901234567890123456789\r\n", 53))
+      continue;
     return false;
   }
   if (strncmp(path, "/echo", 5)) return false;
@@ -135,7 +140,8 @@ static inline void receiver_start(struct receiver *r) {
 static inline void receiver_stop(struct receiver *r) {
   shutdown(r->listener, SHUT_RDWR);
   pthread_join(r->thread, NULL);
-  for (int i = 0; i < r->connections; i++) shutdown(r->fds[i], SHUT_RDWR);
+  for (int i = 0; i < r->connections; i++)
+    shutdown(r->fds[i], SHUT_RDWR);
   for (int i = 0; i < r->connections; i++) {
     pthread_join(r->threads[i], NULL);
     close(r->fds[i]);

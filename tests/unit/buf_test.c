@@ -33,7 +33,8 @@ static void the_maximum_holds_to_the_byte(void **state) {
   char text[600];
   memset(text, 'x', sizeof text);
   buf_init(&b, sizeof text);
-  for (size_t i = 0; i < sizeof text; i++) assert_true(buf_append(&b, text + i, 1));
+  for (size_t i = 0; i < sizeof text; i++)
+    assert_true(buf_append(&b, text + i, 1));
   assert_false(buf_append_byte(&b, 'y'));
   assert_false(buf_append(&b, text, sizeof text));
   assert_false(buf_reserve(&b, SIZE_MAX));
@@ -87,7 +88,7 @@ static void no_memory_changes_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_is_appended_stands_in_order),   cmocka_unit_test(the_maximum_holds_to_the_byte),
+      cmocka_unit_test(what_is_appended_stands_in_order),    cmocka_unit_test(the_maximum_holds_to_the_byte),
       cmocka_unit_test(a_buffer_without_room_takes_nothing), cmocka_unit_test(taken_bytes_are_the_callers),
       cmocka_unit_test(no_memory_changes_nothing),
   };

@@ -12,7 +12,8 @@ static uint32_t reference(const unsigned char *p, size_t len) {
   uint32_t crc = ~0u;
   for (; len; p++, len--) {
     crc ^= *p;
-    for (int i = 0; i < 8; i++) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    for (int i = 0; i < 8; i++)
+      crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
   }
   return ~crc;
 }
@@ -26,14 +27,16 @@ static void known_answers_hold(void **state) { // RFC 3720, B.4, and the usual c
   assert_int_equal(crc32c(0, bytes, sizeof bytes), 0x8a9136aa);
   memset(bytes, 0xff, sizeof bytes);
   assert_int_equal(crc32c(0, bytes, sizeof bytes), 0x62a8ab43);
-  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)i;
+  for (size_t i = 0; i < sizeof bytes; i++)
+    bytes[i] = (unsigned char)i;
   assert_int_equal(crc32c(0, bytes, sizeof bytes), 0x46dd794e);
 }
 
 static void every_length_and_alignment_agrees_with_the_polynomial(void **state) {
   (void)state;
   unsigned char bytes[128];
-  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)(i * 167 + 13);
+  for (size_t i = 0; i < sizeof bytes; i++)
+    bytes[i] = (unsigned char)(i * 167 + 13);
   for (size_t from = 0; from < 9; from++)
     for (size_t len = 0; len <= sizeof bytes - from; len++) {
       assert_int_equal(crc32c(0, bytes + from, len), reference(bytes + from, len));

@@ -1,4 +1,5 @@
-// Proves that files are written, replaced, read and removed whole, and that every failure is seen and says why.
+// Proves that files are written, replaced, read and removed whole, and that every failure is seen and says
+// why.
 #include "base/disk.h"
 #include "base/mem.h"
 

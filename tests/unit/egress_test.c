@@ -20,7 +20,8 @@ static bool permits(const struct egress *egress, const char *text) {
 }
 
 static void only_public_addresses_are_permitted(void **state) {
-  // Proves: each special range is refused up to its edges, its neighbours are not, and no IPv6 form hides an IPv4 address.
+  // Proves: each special range is refused up to its edges, its neighbours are not, and no IPv6 form hides an
+  // IPv4 address.
   (void)state;
   static const struct {
     const char *address;
@@ -91,9 +92,9 @@ static void only_public_addresses_are_permitted(void **state) {
       {"2002:808:808::1", true},
       {"2002:7f00:1::", false},
       {"2002:a9fe:a9fe::1", false},
-      {"2001:0:4136:e378:8000:63bf:f7f7:f7f7", true},   // Teredo: server 65.54.227.120, client 8.8.8.8
-      {"2001:0:4136:e378:8000:63bf:80ff:fffe", false},  // client 127.0.0.1
-      {"2001:0:7f00:1:8000:63bf:f7f7:f7f7", false},     // server 127.0.0.1
+      {"2001:0:4136:e378:8000:63bf:f7f7:f7f7", true},  // Teredo: server 65.54.227.120, client 8.8.8.8
+      {"2001:0:4136:e378:8000:63bf:80ff:fffe", false}, // client 127.0.0.1
+      {"2001:0:7f00:1:8000:63bf:f7f7:f7f7", false},    // server 127.0.0.1
       {"2001:2::1", false},
       {"2001:10::1", false},
       {"2001:1ff::1", false},
@@ -158,9 +159,24 @@ static void allowed_ranges_add_to_the_public_ones(void **state) {
 static void malformed_ranges_are_refused_in_words(void **state) {
   // Proves: what is no range is named in the error, and one too many is refused.
   (void)state;
-  static const char *const bad[] = {"",          "/8",          "localhost",  "10.0.0/8",    "10.0.0.0/",   "10.0.0.0/33", "10.0.0.0/-1",
-                                    "10.0.0.0/8x", "10.0.0.0 /8", "10.0.0.0/0008", "010.0.0.1", "::/129",      "fe80::1%lo",  "[::1]",
-                                    "1.2.3.4.5",   "0x7f.1",      "2130706433",   "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0001"};
+  static const char *const bad[] = {"",
+                                    "/8",
+                                    "localhost",
+                                    "10.0.0/8",
+                                    "10.0.0.0/",
+                                    "10.0.0.0/33",
+                                    "10.0.0.0/-1",
+                                    "10.0.0.0/8x",
+                                    "10.0.0.0 /8",
+                                    "10.0.0.0/0008",
+                                    "010.0.0.1",
+                                    "::/129",
+                                    "fe80::1%lo",
+                                    "[::1]",
+                                    "1.2.3.4.5",
+                                    "0x7f.1",
+                                    "2130706433",
+                                    "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0001"};
   struct egress egress = {0};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     struct err err = {0};
@@ -169,7 +185,8 @@ static void malformed_ranges_are_refused_in_words(void **state) {
   }
   assert_int_equal(egress.allow_count, 0);
   struct err err = {0};
-  for (int i = 0; i < EGRESS_RANGES; i++) assert_true(egress_allow(&egress, "10.0.0.0/8", &err));
+  for (int i = 0; i < EGRESS_RANGES; i++)
+    assert_true(egress_allow(&egress, "10.0.0.0/8", &err));
   assert_false(egress_allow(&egress, "10.0.0.0/8", &err));
 }
 

@@ -14,7 +14,8 @@ static void members_come_out_in_order(void **state) {
   struct heap_node nodes[200] = {0};
   rand_seed(5);
   assert_null(heap_first(&h));
-  for (int i = 0; i < 200; i++) assert_true(heap_set(&h, &nodes[i], rand_u64() % 50));
+  for (int i = 0; i < 200; i++)
+    assert_true(heap_set(&h, &nodes[i], rand_u64() % 50));
   uint64_t last = 0;
   for (int i = 0; i < 200; i++) {
     struct heap_node *first = heap_first(&h);
@@ -35,8 +36,10 @@ static void random_moves_agree_with_a_search(void **state) {
   for (int i = 0; i < 50000; i++) {
     uint64_t draw = rand_u64();
     struct heap_node *node = &nodes[draw % 64];
-    if (draw >> 62) assert_true(heap_set(&h, node, (draw >> 20) % 1000));
-    else heap_remove(&h, node); // may be in none
+    if (draw >> 62)
+      assert_true(heap_set(&h, node, (draw >> 20) % 1000));
+    else
+      heap_remove(&h, node); // may be in none
     uint64_t least = UINT64_MAX;
     size_t count = 0;
     for (int k = 0; k < 64; k++) {
@@ -46,8 +49,10 @@ static void random_moves_agree_with_a_search(void **state) {
       count++;
     }
     assert_int_equal(h.count, count);
-    if (count) assert_int_equal(heap_first(&h)->due, least);
-    else assert_null(heap_first(&h));
+    if (count)
+      assert_int_equal(heap_first(&h)->due, least);
+    else
+      assert_null(heap_first(&h));
   }
   heap_fini(&h);
 }
@@ -60,7 +65,8 @@ static void no_memory_leaves_the_member_out(void **state) {
   assert_false(heap_set(&h, &nodes[0], 1));
   mem_fail_at(0);
   assert_int_equal(nodes[0].place, 0);
-  for (int i = 0; i < 64; i++) assert_true(heap_set(&h, &nodes[i], (uint64_t)i));
+  for (int i = 0; i < 64; i++)
+    assert_true(heap_set(&h, &nodes[i], (uint64_t)i));
   mem_fail_at(1);
   assert_true(heap_set(&h, &nodes[9], 99)); // a member that only moves needs no room
   assert_false(heap_set(&h, &nodes[64], 0));

@@ -1,7 +1,8 @@
-// http_client_test.c - requests out, whatever the receiver does; and no address reached that the policy forbids.
-#include "net/http_client.h"
+// http_client_test.c - requests out, whatever the receiver does; and no address reached that the policy
+// forbids.
 #include "base/limits.h"
 #include "base/mem.h"
+#include "net/http_client.h"
 #include "support/http_receiver.h"
 
 #include <setjmp.h>
@@ -53,7 +54,8 @@ static void note(struct http_send *send, const struct http_response *response) {
   c->status = response->status;
   c->retry_after_ms = response->retry_after_ms;
   c->body_len = response->body.len;
-  snprintf(c->body, sizeof c->body, "%.*s", (int)response->body.len, response->body.at ? response->body.at : "");
+  snprintf(c->body, sizeof c->body, "%.*s", (int)response->body.len,
+           response->body.at ? response->body.at : "");
   snprintf(c->error, sizeof c->error, "%s", response->error ? response->error : "");
   if (c->then) c->then(c);
   if (--awaited == 0) loop_stop(loop);
@@ -61,8 +63,10 @@ static void note(struct http_send *send, const struct http_response *response) {
 
 static void start(struct call *c, const char *path) {
   struct err err = {0};
-  if (*path == '/') snprintf(c->url, sizeof c->url, "http://127.0.0.1:%d%s", receiver.port, path);
-  else snprintf(c->url, sizeof c->url, "%s", path);
+  if (*path == '/')
+    snprintf(c->url, sizeof c->url, "http://127.0.0.1:%d%s", receiver.port, path);
+  else
+    snprintf(c->url, sizeof c->url, "%s", path);
   c->send.url = c->url;
   c->send.done = note;
   if (!c->send.method) c->send.method = "POST";
@@ -77,13 +81,15 @@ static void finish(void) {
 }
 
 static void request_is_sent_as_given(void **state) {
-  // Proves: method, headers and body go out as given, with our User-Agent and without what curl would add of its own.
+  // Proves: method, headers and body go out as given, with our User-Agent and without what curl would add of
+  // its own.
   (void)state;
   static const char *const methods[] = {"POST", "PUT", "PATCH", "GET", "DELETE", "HEAD", "POST", "GET"};
   const char *headers[] = {"Content-Type: application/json", "webhook-id: 1", NULL};
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
     bool body = *methods[i] == 'P';
-    struct call c = {.send = {.method = methods[i], .headers = headers, .body = slice_of(body ? "{\"a\":1}" : "")}};
+    struct call c = {
+        .send = {.method = methods[i], .headers = headers, .body = slice_of(body ? "{\"a\":1}" : "")}};
     start(&c, "/echo");
     finish();
     assert_int_equal(c.outcome, HTTP_ANSWERED);
@@ -101,7 +107,8 @@ static void request_is_sent_as_given(void **state) {
 }
 
 static void empty_and_large_bodies_are_sent(void **state) {
-  // Proves: an empty POST says so; a body of more than one write arrives whole and without a wait for "100 Continue".
+  // Proves: an empty POST says so; a body of more than one write arrives whole and without a wait for "100
+  // Continue".
   (void)state;
   struct call c = {0};
   start(&c, "/echo");
@@ -129,7 +136,8 @@ static void send_again(struct call *c) {
 }
 
 static void connections_are_reused(void **state) {
-  // Proves: eight lanes of a hundred requests each, every next one sent from within done, need eight connections at most.
+  // Proves: eight lanes of a hundred requests each, every next one sent from within done, need eight
+  // connections at most.
   (void)state;
   struct call lanes[8] = {0};
   for (int i = 0; i < 8; i++) {
@@ -137,7 +145,8 @@ static void connections_are_reused(void **state) {
     start(&lanes[i], "/status/200");
   }
   finish();
-  for (int i = 0; i < 8; i++) assert_int_equal(lanes[i].told, 100);
+  for (int i = 0; i < 8; i++)
+    assert_int_equal(lanes[i].told, 100);
   assert_int_equal(receiver.requests, 800);
   assert_true(receiver.connections <= 8);
 }
@@ -156,7 +165,8 @@ static void broken_idle_connection_is_replaced(void **state) {
 }
 
 static void long_answers_are_cut(void **state) {
-  // Proves: of a long answer the beginning is kept and the rest dropped; of one without end the status still counts.
+  // Proves: of a long answer the beginning is kept and the rest dropped; of one without end the status still
+  // counts.
   (void)state;
   struct call medium = {0}, endless = {0}, next = {0};
   start(&medium, "/body/200000");
@@ -174,7 +184,8 @@ static void long_answers_are_cut(void **state) {
 }
 
 static void statuses_and_retry_after(void **state) {
-  // Proves: every status is an answer, redirects are not followed, and Retry-After is read in both forms, up to an hour.
+  // Proves: every status is an answer, redirects are not followed, and Retry-After is read in both forms, up
+  // to an hour.
   (void)state;
   char future[96], date[64];
   time_t then = time(NULL) + 100;
@@ -206,19 +217,22 @@ static void statuses_and_retry_after(void **state) {
 }
 
 static void transport_failures_are_named(void **state) {
-  // Proves: a receiver that hangs, drops, breaks off, has no end of headers, speaks no TLS or isn't there is HTTP_TRANSPORT,
-  // with words.
+  // Proves: a receiver that hangs, drops, breaks off, has no end of headers, speaks no TLS or isn't there is
+  // HTTP_TRANSPORT, with words.
   (void)state;
   char https[64];
   snprintf(https, sizeof https, "https://127.0.0.1:%d/hang", receiver.port);
-  static const char *const words[] = {"time", "Empty reply", "bytes remaining", "headers are longer", "SSL", "connect"};
+  static const char *const words[] = {"time", "Empty reply", "bytes remaining", "headers are longer",
+                                      "SSL",  "connect"};
   const char *paths[] = {"/hang", "/drop", "/half", "/heads", https, "http://127.0.0.1:1/"};
   for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
     struct call c = {.send.timeout_ms = *words[i] == 't' || *words[i] == 'S' ? 150 : 5000};
     start(&c, paths[i]);
     finish();
     assert_int_equal(c.outcome, HTTP_TRANSPORT);
-    bool hung_up_on = *words[i] == 'S' && strstr(c.error, "time"); // the receiver may wait for more of what it takes for a request
+    bool hung_up_on =
+        *words[i] == 'S' &&
+        strstr(c.error, "time"); // the receiver may wait for more of what it takes for a request
     if (!strcasestr(c.error, words[i]) && !hung_up_on) fail_msg("%s: \"%s\"", paths[i], c.error);
   }
 }
@@ -226,8 +240,9 @@ static void transport_failures_are_named(void **state) {
 static void forbidden_addresses_are_not_reached(void **state) {
   // Proves: however it is spelled, a forbidden address is refused with its name and no connection is made.
   (void)state;
-  static const char *const hosts[] = {"127.0.0.1", "2130706433", "0x7f.1", "127.1", "localhost", "[::1]", "[::ffff:127.0.0.1]",
-                                      "169.254.169.254", "10.1.2.3", "[fd00:ec2::254]", "0.0.0.0", "[::]"};
+  static const char *const hosts[] = {
+      "127.0.0.1",          "2130706433",      "0x7f.1",   "127.1",           "localhost", "[::1]",
+      "[::ffff:127.0.0.1]", "169.254.169.254", "10.1.2.3", "[fd00:ec2::254]", "0.0.0.0",   "[::]"};
   egress.allow_count = 0;
   for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
     char url[96];
@@ -269,15 +284,26 @@ static void environment_proxies_are_ignored(void **state) {
 }
 
 static void unusable_requests_are_not_started(void **state) {
-  // Proves: what is no http URL, and a header that would smuggle in another, fail at once and in words; done does not run.
+  // Proves: what is no http URL, and a header that would smuggle in another, fail at once and in words; done
+  // does not run.
   (void)state;
-  static const char *const urls[] = {"",  "nonsense", "http://", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://a b/",
-                                     "gopher://127.0.0.1/", "HTTP//x", "http://h:99999/"};
+  static const char *const urls[] = {"",
+                                     "nonsense",
+                                     "http://",
+                                     "ftp://127.0.0.1/x",
+                                     "file:///etc/passwd",
+                                     "http://a b/",
+                                     "gopher://127.0.0.1/",
+                                     "HTTP//x",
+                                     "http://h:99999/"};
   const char *split[] = {"X: a\r\nY: b", NULL};
   for (size_t i = 0; i <= sizeof urls / sizeof *urls; i++) {
     bool url = i < sizeof urls / sizeof *urls;
     struct err err = {0};
-    struct call c = {.send = {.method = "POST", .url = url ? urls[i] : "http://127.0.0.1/", .headers = url ? NULL : split, .done = note}};
+    struct call c = {.send = {.method = "POST",
+                              .url = url ? urls[i] : "http://127.0.0.1/",
+                              .headers = url ? NULL : split,
+                              .done = note}};
     assert_false(http_client_send(client, &c.send, &err));
     assert_non_null(strstr(err.text, url ? "unusable URL" : "line break"));
     http_client_cancel(client, &c.send); // nothing to cancel
@@ -288,7 +314,10 @@ static void particulars_do_not_leak_into_the_next(void **state) {
   // Proves: user, password and signature go with their own request and no other.
   (void)state;
   struct call basic = {.send = {.username = "u", .password = "p"}}, plain = {0}, plain_too = {0},
-              sign = {.send = {.username = "AKID", .password = "secret", .sign = "aws:amz:eu-west-1:kinesis", .body = slice_of("{}")}};
+              sign = {.send = {.username = "AKID",
+                               .password = "secret",
+                               .sign = "aws:amz:eu-west-1:kinesis",
+                               .body = slice_of("{}")}};
   start(&basic, "/echo");
   finish();
   assert_non_null(strstr(basic.body, "\r\nAuthorization: Basic dTpw\r\n"));
@@ -313,10 +342,11 @@ static void cancel_victim(struct call *c) {
 }
 
 static void cancelled_requests_are_never_told(void **state) {
-  // Proves: a request may be cancelled before it has begun, while it waits for its answer, from within another's done (even
-  // when both have ended), and after its end; its done does not run, and others go on.
+  // Proves: a request may be cancelled before it has begun, while it waits for its answer, from within
+  // another's done (even when both have ended), and after its end; its done does not run, and others go on.
   (void)state;
-  struct call early = {0}, waiting = {0}, quick[2] = {{.then = cancel_victim}, {.then = cancel_victim}}, after = {0};
+  struct call early = {0}, waiting = {0}, quick[2] = {{.then = cancel_victim}, {.then = cancel_victim}},
+              after = {0};
   start(&early, "/echo");
   http_client_cancel(client, &early.send);
   awaited--;
@@ -347,14 +377,16 @@ static void free_client(struct call *c) {
 }
 
 static void client_may_be_freed_at_any_time(void **state) {
-  // Proves: freeing the client with requests not begun, under way, or from within done ends them without a word.
+  // Proves: freeing the client with requests not begun, under way, or from within done ends them without a
+  // word.
   (void)state;
   struct err err = {0};
   struct call fresh = {0}, waiting[3] = {0}, last = {.then = free_client};
   start(&fresh, "/echo");
   free_client(NULL);
   client = http_client_new(loop, &egress, &err);
-  for (int i = 0; i < 3; i++) start(&waiting[i], "/hang");
+  for (int i = 0; i < 3; i++)
+    start(&waiting[i], "/hang");
   start(&last, "/echo");
   awaited = 1;
   finish();
@@ -364,7 +396,8 @@ static void client_may_be_freed_at_any_time(void **state) {
 }
 
 static void running_out_of_memory_refuses_the_request(void **state) {
-  // Proves: whichever allocation fails, the request is refused in words or told as failed, and the client goes on.
+  // Proves: whichever allocation fails, the request is refused in words or told as failed, and the client
+  // goes on.
   (void)state;
   const char *headers[] = {"X: 1", NULL};
   for (long nth = 1; nth <= 12; nth++) {

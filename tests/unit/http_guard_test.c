@@ -1,6 +1,6 @@
 // http_guard_test.c - what slow, greedy and broken clients get, and that nobody else pays for them.
-#include "support/http_fixture.h"
 #include "base/clock.h"
+#include "support/http_fixture.h"
 
 #include <netinet/tcp.h>
 
@@ -42,12 +42,13 @@ static void expect_others_served(void) {
 static void drip(struct client *c, const char *text) {
   struct pollfd p = {.fd = c->fd, .events = POLLIN};
   client_say(c, text);
-  while (poll(&p, 1, 5) == 0 && client_send(c, "x", 1)) continue;
+  while (poll(&p, 1, 5) == 0 && client_send(c, "x", 1))
+    continue;
 }
 
 static void slow_requests_end_with_408(void **state) {
-  // Proves: neither a dripped request line, nor headers, nor a body, nor chunks keep a connection beyond its time, on a
-  // connection's first request as on its second.
+  // Proves: neither a dripped request line, nor headers, nor a body, nor chunks keep a connection beyond its
+  // time, on a connection's first request as on its second.
   (void)state;
   static const char *const beginnings[] = {
       "G", "GET / HTTP/1.1\r\nX: ", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n",
@@ -85,7 +86,8 @@ static void answer_not_taken_ends(void **state) {
   (void)state;
   struct client *c = client_open(&fixture);
   setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int));
-  for (int i = 0; i < 20; i++) client_say(c, "GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+  for (int i = 0; i < 20; i++)
+    client_say(c, "GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
   struct pollfd p = {.fd = c->fd}; // reads nothing, and yet sees the end
   assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
   assert_true(p.revents & POLLERR);
@@ -97,15 +99,17 @@ static void too_long_body_gets_413_while_it_is_sent(void **state) {
   // Proves: a client that sends far too much, announced or in chunks, can finish writing and then read 413.
   (void)state;
   static char filler[65536];
-  static const char *const heads[] = {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n",
-                                      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n493e0\r\n",
-                                      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"};
+  static const char *const heads[] = {
+      "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n493e0\r\n",
+      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"};
   memset(filler, ';', sizeof filler);
   for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
     struct client *c = client_open(&fixture);
     client_say(c, heads[i]);
     if (i == 2) client_say(c, "1"); // a chunk's size with an extension that never ends
-    for (size_t sent = 0; sent < 400000; sent += 50000) client_send(c, filler, 50000);
+    for (size_t sent = 0; sent < 400000; sent += 50000)
+      client_send(c, filler, 50000);
     client_expect_refusal(c, NULL, 413, "200000 bytes");
     client_close(c);
   }
@@ -120,7 +124,8 @@ static void endless_headers_get_431(void **state) {
     struct client *c = client_open(&fixture);
     client_say(c, "GET / HTTP/1.1\r\nX: ");
     memcpy(line + sizeof line - 6, many ? "\r\nX: x" : "xxxxxx", 6);
-    for (int i = 0; i < 40; i++) client_send(c, line, sizeof line);
+    for (int i = 0; i < 40; i++)
+      client_send(c, line, sizeof line);
     client_expect_refusal(c, NULL, 431, "16384 bytes");
     client_close(c);
   }
@@ -133,14 +138,15 @@ static void refused_client_is_cut_off_in_the_end(void **state) {
   struct client *c = client_open(&fixture);
   client_say(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999\r\n\r\n");
   uint64_t start_ms = clock_mono_ms();
-  while (client_send(c, filler, sizeof filler)) assert_in_range(clock_mono_ms() - start_ms, 0, PATIENCE_MS);
+  while (client_send(c, filler, sizeof filler))
+    assert_in_range(clock_mono_ms() - start_ms, 0, PATIENCE_MS);
   client_close(c);
   expect_others_served();
 }
 
 static void bodies_together_are_bounded(void **state) {
-  // Proves: the connection that makes all bodies together too long gets 503 with Retry-After; small requests and the other
-  // bodies go on; what a closed connection held is free again.
+  // Proves: the connection that makes all bodies together too long gets 503 with Retry-After; small requests
+  // and the other bodies go on; what a closed connection held is free again.
   (void)state;
   static char filler[190000];
   const char *head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 190000\r\n\r\n";
@@ -168,7 +174,8 @@ static void bodies_together_are_bounded(void **state) {
 }
 
 static void connections_are_bounded(void **state) {
-  // Proves: over the limit, a new connection is told 503 and closed; far over it, it waits its turn; those within go on.
+  // Proves: over the limit, a new connection is told 503 and closed; far over it, it waits its turn; those
+  // within go on.
   (void)state;
   enum { CROWD = 200 };
   struct client *within[CONNECTIONS], *crowd[CROWD];
@@ -176,15 +183,18 @@ static void connections_are_bounded(void **state) {
     within[i] = client_open(&fixture);
     client_expect(within[i], "GET /p HTTP/1.1\r\nHost: h\r\n\r\n", 200, "ok");
   }
-  for (int i = 0; i < CROWD; i++) crowd[i] = client_open(&fixture);
+  for (int i = 0; i < CROWD; i++)
+    crowd[i] = client_open(&fixture);
   client_expect_refusal(crowd[0], NULL, 503, "too many connections");
   for (int i = 1; i < CROWD; i++) {
     struct answer a = client_answer(crowd[i]);
-    assert_true(a.status == 503 || a.status == 0); // 0: its turn came when there was room, and it said nothing
+    assert_true(a.status == 503 ||
+                a.status == 0); // 0: its turn came when there was room, and it said nothing
     client_close(crowd[i]);
   }
   client_close(crowd[0]);
-  for (int i = 0; i < CONNECTIONS; i++) client_close(within[i]);
+  for (int i = 0; i < CONNECTIONS; i++)
+    client_close(within[i]);
   expect_others_served();
 }
 
@@ -195,19 +205,27 @@ static void greedy_pipelining_is_bounded_and_answered(void **state) {
   struct client *c = client_open(&fixture);
   pid_t writer = fork();
   if (!writer) {
-    for (int i = 0; i < REQUESTS; i++) client_say(c, "GET /p HTTP/1.1\r\nHost: h\r\nX: 0123456789012345678901234567\r\n\r\n");
+    for (int i = 0; i < REQUESTS; i++)
+      client_say(c, "GET /p HTTP/1.1\r\nHost: h\r\nX: 0123456789012345678901234567\r\n\r\n");
     _exit(0);
   }
-  for (int i = 0; i < REQUESTS; i++) client_expect(c, NULL, 200, "ok");
+  for (int i = 0; i < REQUESTS; i++)
+    client_expect(c, NULL, 200, "ok");
   client_close(c);
 }
 
 static void broken_connections_leave_nothing(void **state) {
   // Proves: connections reset at every stage leave no slot taken.
   (void)state;
-  static const char *const stages[] = {"", "G", "GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n12",
-                                       "nonsense\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: 999999\r\n\r\n",
-                                       "GET /large HTTP/1.1\r\n\r\n", "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"};
+  static const char *const stages[] = {
+      "",
+      "G",
+      "GET / HTTP/1.1\r\n",
+      "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n12",
+      "nonsense\r\n\r\n",
+      "POST / HTTP/1.1\r\nContent-Length: 999999\r\n\r\n",
+      "GET /large HTTP/1.1\r\n\r\n",
+      "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"};
   for (int round = 0; round < 10; round++)
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
       struct client *c = client_open(&fixture);

@@ -1,6 +1,6 @@
 // http_server_test.c - whole requests in, answers out, now or later, whatever the client does meanwhile.
-#include "support/http_fixture.h"
 #include "base/buf.h"
+#include "support/http_fixture.h"
 
 #include <semaphore.h>
 
@@ -22,8 +22,8 @@ static void echo(struct http_request *r) {
     if (names[i].method == http_request_method(r)) name = names[i].name;
   http_request_query(r, "q", query, sizeof query);
   buf_init(&out, ANSWER_ROOM);
-  buf_printf(&out, "%s %s q=%s x=%s loopback=%d body=%zu:", name, http_request_path(r), query, header ? header : "-",
-             http_request_from_loopback(r), body.len);
+  buf_printf(&out, "%s %s q=%s x=%s loopback=%d body=%zu:", name, http_request_path(r), query,
+             header ? header : "-", http_request_from_loopback(r), body.len);
   buf_append(&out, body.at, body.len);
   http_answer_header(r, "X-Answer", "yes");
   http_answer(r, 200, "text/plain", buf_slice(&out));
@@ -68,7 +68,8 @@ static int set_up(void **state) {
   held = NULL;
   sem_init(&holding, 0, 0);
   fixture = (struct fixture){.task.run = answer_posted};
-  fixture_start(&fixture, (struct http_server_options){.handle = handle, .arg = &fixture, .max_body = 100000});
+  fixture_start(&fixture,
+                (struct http_server_options){.handle = handle, .arg = &fixture, .max_body = 100000});
   return 0;
 }
 
@@ -80,18 +81,22 @@ static int tear_down(void **state) {
 }
 
 static void requests_of_every_method_on_one_connection(void **state) {
-  // Proves: method, path, query, header and body arrive decoded once, and the connection serves one request after another.
+  // Proves: method, path, query, header and body arrive decoded once, and the connection serves one request
+  // after another.
   (void)state;
   struct client *c = client_open(&fixture);
   client_expect(c, "GET /a%20b%252F?p=1&q=x%26+y HTTP/1.1\r\nHost: h\r\nX-Test: 1\r\n\r\n", 200,
                 "GET /a b%2F q=x& y x=1 loopback=1 body=0:");
-  client_expect(c, "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello", 200, "POST /p q=- x=- loopback=1 body=5:hello");
-  client_expect(c, "PUT /p?q HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nz", 200, "PUT /p q= x=- loopback=1 body=1:z");
+  client_expect(c, "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello", 200,
+                "POST /p q=- x=- loopback=1 body=5:hello");
+  client_expect(c, "PUT /p?q HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nz", 200,
+                "PUT /p q= x=- loopback=1 body=1:z");
   client_expect(c, "PATCH /p?q=a%00b HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nz", 200, "PATCH /p q=a");
   client_expect(c, "DELETE /p?qq=1&q=%zz HTTP/1.1\r\nHost: h\r\n\r\n", 200, "DELETE /p q=%zz");
   client_expect(c, "GET /none HTTP/1.1\r\nHost: h\r\n\r\n", 204, "");
   client_expect(c, "GET /problem HTTP/1.1\r\nHost: h\r\n\r\n", 429,
-                "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,\"detail\":\"wait 7 \\\"seconds\\\"\"}");
+                "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,\"detail\":\"wait "
+                "7 \\\"seconds\\\"\"}");
   client_close(c);
 }
 
@@ -100,21 +105,24 @@ static void head_answers_without_a_body(void **state) {
   (void)state;
   struct client *c = client_open(&fixture);
   assert_true(client_say(c, "HEAD /p HTTP/1.1\r\nHost: h\r\n\r\nGET /none HTTP/1.1\r\nHost: h\r\n\r\n"));
-  while (!strstr(c->bytes, "HTTP/1.1 204")) assert_true(client_read(c));
+  while (!strstr(c->bytes, "HTTP/1.1 204"))
+    assert_true(client_read(c));
   assert_non_null(strstr(c->bytes, "\r\nContent-Length: 3"));
   assert_null(strstr(c->bytes, "HEAD /p"));
   client_close(c);
 }
 
 static void pipelined_requests_are_answered_in_order(void **state) {
-  // Proves: fifty requests in one packet, among them ones answered later by another thread, get their answers in order.
+  // Proves: fifty requests in one packet, among them ones answered later by another thread, get their answers
+  // in order.
   (void)state;
   struct client *c = client_open(&fixture);
   char request[128], expected[32];
   struct buf all;
   buf_init(&all, ANSWER_ROOM);
   for (int i = 0; i < 50; i++) {
-    snprintf(request, sizeof request, "POST /%s HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n%02d", i % 5 ? "p" : "later", i);
+    snprintf(request, sizeof request, "POST /%s HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n%02d",
+             i % 5 ? "p" : "later", i);
     buf_append_text(&all, request);
   }
   assert_true(client_send(c, all.at, all.len));
@@ -129,22 +137,27 @@ static void pipelined_requests_are_answered_in_order(void **state) {
 static void chunked_body_is_put_together(void **state) {
   // Proves: a body in chunks arrives whole, byte by byte or at once, with extensions and trailers.
   (void)state;
-  const char *request = "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5 ;x=y\r\nhello\r\n1\r\n \r\n6\r\nworld!"
+  const char *request = "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5 "
+                        ";x=y\r\nhello\r\n1\r\n \r\n6\r\nworld!"
                         "\r\n0\r\nX-Trailer: 1\r\n\r\n";
   struct client *c = client_open(&fixture);
   client_expect(c, request, 200, "body=12:hello world!");
-  for (const char *p = request; *p; p++) assert_true(client_send(c, p, 1));
+  for (const char *p = request; *p; p++)
+    assert_true(client_send(c, p, 1));
   client_expect(c, NULL, 200, "body=12:hello world!");
   client_close(c);
 }
 
 static void expect_continue_is_answered_before_the_body(void **state) {
-  // Proves: a client that waits for "100 Continue" gets it, then its answer; another expectation is refused in JSON.
+  // Proves: a client that waits for "100 Continue" gets it, then its answer; another expectation is refused
+  // in JSON.
   (void)state;
   struct client *c = client_open(&fixture);
-  client_expect(c, "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n", 100, "");
+  client_expect(c, "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n", 100,
+                "");
   client_expect(c, "body", 200, "body=4:body");
-  client_expect_refusal(c, "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: tea\r\n\r\n", 417, "100-continue");
+  client_expect_refusal(c, "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: tea\r\n\r\n", 417,
+                        "100-continue");
   client_close(c);
 }
 
@@ -153,10 +166,12 @@ static void large_body_arrives_whole(void **state) {
   (void)state;
   struct client *c = client_open(&fixture);
   char head[128], *body = malloc(100000);
-  for (int i = 0; i < 100000; i++) body[i] = (char)('a' + i % 23);
+  for (int i = 0; i < 100000; i++)
+    body[i] = (char)('a' + i % 23);
   snprintf(head, sizeof head, "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", 100000);
   client_say(c, head);
-  for (int i = 0; i < 100000; i += 1000) assert_true(client_send(c, body + i, 1000));
+  for (int i = 0; i < 100000; i += 1000)
+    assert_true(client_send(c, body + i, 1000));
   struct answer a = client_answer(c);
   assert_int_equal(a.status, 200);
   assert_memory_equal(a.body.at + a.body.len - 100000, body, 100000);
@@ -165,7 +180,8 @@ static void large_body_arrives_whole(void **state) {
 }
 
 static void connection_close_is_obeyed(void **state) {
-  // Proves: "Connection: close" and HTTP/1.0 end the connection after the answer; HTTP/1.0 with keep-alive does not.
+  // Proves: "Connection: close" and HTTP/1.0 end the connection after the answer; HTTP/1.0 with keep-alive
+  // does not.
   (void)state;
   struct client *c = client_open(&fixture);
   client_expect(c, "GET /p HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 200, "GET /p");
@@ -208,7 +224,8 @@ static void malformed_requests_get_a_clean_4xx(void **state) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct client *c = client_open(&fixture);
-    client_expect_refusal(c, cases[i].request, cases[i].status, *cases[i].request == 'H' ? "" : "about:blank");
+    client_expect_refusal(c, cases[i].request, cases[i].status,
+                          *cases[i].request == 'H' ? "" : "about:blank");
     client_close(c);
   }
 }
@@ -229,15 +246,18 @@ static void hold_one(struct client *c) {
 }
 
 static void client_gone_before_its_answer(void **state) {
-  // Proves: a client that goes away, half or with a reset, between request and answer harms nothing; its body stays valid.
+  // Proves: a client that goes away, half or with a reset, between request and answer harms nothing; its body
+  // stays valid.
   (void)state;
   for (int i = 0; i < 3; i++) {
     struct client *c = client_open(&fixture);
     hold_one(c);
     assert_ptr_equal(http_request_state(held), &holding);
     if (i == 1) setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
-    if (i == 2) shutdown(c->fd, SHUT_WR);
-    else close(c->fd);
+    if (i == 2)
+      shutdown(c->fd, SHUT_WR);
+    else
+      close(c->fd);
     assert_true(slice_is(http_request_body(held), "body"));
     loop_post(fixture.loop, &fixture.task);
     if (i == 2) {
@@ -275,7 +295,8 @@ static void drain_now(struct loop_task *task) {
 }
 
 static void drain_answers_what_is_under_way(void **state) {
-  // Proves: draining closes idle connections, takes no new ones, and still answers those under way, closing after them.
+  // Proves: draining closes idle connections, takes no new ones, and still answers those under way, closing
+  // after them.
   (void)state;
   struct loop_task drain = {.run = drain_now};
   struct client *idle = client_open(&fixture), *busy = client_open(&fixture), *late;
@@ -299,7 +320,8 @@ static void drain_answers_what_is_under_way(void **state) {
 static void unusable_addresses_are_named(void **state) {
   // Proves: what can't be listened on fails with the address and the reason.
   (void)state;
-  static const char *const bad[] = {"", "8080", ":8080", "127.0.0.1", "127.0.0.1:", "::1:80", "[::1]", "[]:1", "256.1.1.1:x"};
+  static const char *const bad[] = {
+      "", "8080", ":8080", "127.0.0.1", "127.0.0.1:", "::1:80", "[::1]", "[]:1", "256.1.1.1:x"};
   struct http_server_options options = {.handle = handle};
   char taken[64];
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

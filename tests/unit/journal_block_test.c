@@ -1,4 +1,5 @@
-// journal_block_test.c - blocks as they lie on the disk: what is encoded is decoded, what is damaged is found out.
+// journal_block_test.c - blocks as they lie on the disk: what is encoded is decoded, what is damaged is found
+// out.
 #include "unit/journal_fixture.h"
 
 #include "base/crc32c.h"
@@ -35,7 +36,8 @@ struct shape {
 
 static struct journal_block *make_block(const struct shape *shape) {
   size_t bytes = 0;
-  for (uint32_t i = 0; i < shape->count; i++) bytes += shape->length ? shape->length : fixture_length(i);
+  for (uint32_t i = 0; i < shape->count; i++)
+    bytes += shape->length ? shape->length : fixture_length(i);
   struct journal_block *b = block_memory_new(shape->count, bytes);
   assert_non_null(b);
   b->first = 1000;
@@ -46,9 +48,15 @@ static struct journal_block *make_block(const struct shape *shape) {
     for (int64_t id = o; id < shape->count; id += shape->organisations, row++) {
       size_t len = shape->length ? shape->length : fixture_length(id);
       fixture_text(o * 1000 - 2000, id, block_memory_text(b) + offset, len);
-      block_memory_rows(b)[row] = (struct record_header){.sequence = 1000 + (uint64_t)id, .received_ms = 5, .organisation = o * 1000 - 2000,
-                                                         .id = id, .endpoint = id % 7, .offset = offset, .length = (uint32_t)len,
-                                                         .event_type = 65535, .kind = RECORD_ALERT};
+      block_memory_rows(b)[row] = (struct record_header){.sequence = 1000 + (uint64_t)id,
+                                                         .received_ms = 5,
+                                                         .organisation = o * 1000 - 2000,
+                                                         .id = id,
+                                                         .endpoint = id % 7,
+                                                         .offset = offset,
+                                                         .length = (uint32_t)len,
+                                                         .event_type = 65535,
+                                                         .kind = RECORD_ALERT};
       offset += (uint32_t)len;
     }
   block_memory_index(b);
@@ -97,8 +105,9 @@ static void round_trip(const struct shape *shape, int level) {
 // Proves: blocks of any shape come back the same, packed and plain.
 static void blocks_come_back_the_same(void **state) {
   (void)state;
-  static const struct shape shapes[] = {{1, 1, 0},    {2, 2, 0},     {500, 5, 0},       {5000, 5000, 0}, {5000, 1, 0},
-                                        {3000, 7, 0}, {1, 1, 1 << 20}, {4, 2, 1 << 20}, {1, 1, 1},       {300, 3, 700}};
+  static const struct shape shapes[] = {{1, 1, 0},    {2, 2, 0},    {500, 5, 0},     {5000, 5000, 0},
+                                        {5000, 1, 0}, {3000, 7, 0}, {1, 1, 1 << 20}, {4, 2, 1 << 20},
+                                        {1, 1, 1},    {300, 3, 700}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     round_trip(&shapes[i], JOURNAL_COMPRESS_NONE);
     round_trip(&shapes[i], -1);
@@ -119,7 +128,8 @@ static void one_organisation_is_had_alone(void **state) {
   for (int64_t o = 0; o < 50; o++) {
     uint32_t from, to, lost;
     journal_block_rows(block, o * 1000 - 2000, &from, &to);
-    struct journal_block *part = block_decode_rows(&c.decoder, from, to, frame_at, (void *)(uintptr_t)c.encoder.at, &lost);
+    struct journal_block *part =
+        block_decode_rows(&c.decoder, from, to, frame_at, (void *)(uintptr_t)c.encoder.at, &lost);
     assert_non_null(part);
     assert_int_equal(part->count, 60);
     for (uint32_t i = 0; i < part->count; i++) {
@@ -132,7 +142,8 @@ static void one_organisation_is_had_alone(void **state) {
   codec_fini(&c);
 }
 
-// Proves: any flipped bit of header or table makes them invalid, of a frame makes that frame's rows lost and no others.
+// Proves: any flipped bit of header or table makes them invalid, of a frame makes that frame's rows lost and
+// no others.
 static void flipped_bits_are_found(void **state) {
   (void)state;
   struct codec c;
@@ -186,7 +197,8 @@ static void lying_tables_are_harmless(void **state) {
     memcpy(copy, c.encoder.at, len);
     struct block_header header;
     memcpy(&header, copy, sizeof header);
-    for (uint64_t n = 1 + rand_u64() % 3; n; n--) copy[sizeof header + rand_u64() % header.table_bytes] = (char)rand_u64();
+    for (uint64_t n = 1 + rand_u64() % 3; n; n--)
+      copy[sizeof header + rand_u64() % header.table_bytes] = (char)rand_u64();
     header.table_crc = crc32c(0, copy + sizeof header, header.table_bytes);
     header.crc = block_header_crc(&header);
     if (block_decode_table(&c.decoder, &header, copy + sizeof header) != BLOCK_GOOD) continue;
@@ -207,8 +219,8 @@ static void varints_come_back(void **state) {
   static const uint64_t numbers[] = {0, 1, 127, 128, 16383, 16384, UINT32_MAX, (uint64_t)1 << 63, UINT64_MAX};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     char bytes[2 * VARINT_BYTES];
-    uint64_t back;
-    int64_t sign;
+    uint64_t back = 0;
+    int64_t sign = 0;
     char *end = varint_put(bytes, numbers[i]);
     const char *at = bytes;
     assert_true(varint_get(&at, end, &back));
@@ -231,10 +243,12 @@ static void order_is_stable(void **state) {
   struct organisation_order order = {0};
   rand_seed(2);
   for (int64_t many = 1; many <= 10000; many *= 10) {
-    for (int i = 0; i < ROWS; i++) organisations[i] = (int64_t)(rand_u64() % (uint64_t)many) - many / 2;
+    for (int i = 0; i < ROWS; i++)
+      organisations[i] = (int64_t)(rand_u64() % (uint64_t)many) - many / 2;
     assert_true(organisation_order(&order, organisations, ROWS, place));
     memset(at, 255, sizeof at);
-    for (uint32_t i = 0; i < ROWS; i++) at[place[i]] = i;
+    for (uint32_t i = 0; i < ROWS; i++)
+      at[place[i]] = i;
     for (int i = 1; i < ROWS; i++) {
       int64_t before = organisations[at[i - 1]], here = organisations[at[i]];
       assert_true(before < here || (before == here && at[i - 1] < at[i]));

@@ -86,7 +86,8 @@ static void fill(struct fixture *f) {
   f->options.segment_bytes = 512 << 10;
   f->options.recent_bytes = 1;
   fixture_reopen(f);
-  for (int64_t i = 0; i < BLOCKS; i++) assert_int_equal(fixture_append(f, i * PER_BLOCK, (i + 1) * PER_BLOCK, 3), JOURNAL_STORED);
+  for (int64_t i = 0; i < BLOCKS; i++)
+    assert_int_equal(fixture_append(f, i * PER_BLOCK, (i + 1) * PER_BLOCK, 3), JOURNAL_STORED);
 }
 
 static void close_only(struct fixture *f) {
@@ -94,8 +95,8 @@ static void close_only(struct fixture *f) {
   f->journal = NULL;
 }
 
-// Proves: cut at any 64 bytes of its last block, the journal opens with all blocks before it and without a word of loss; it goes
-// on, and what is stored then is read back.
+// Proves: cut at any 64 bytes of its last block, the journal opens with all blocks before it and without a
+// word of loss; it goes on, and what is stored then is read back.
 static void torn_ends_are_dropped(void **state) {
   (void)state;
   struct fixture f;
@@ -133,7 +134,9 @@ static void torn_ends_are_dropped(void **state) {
       assert_int_equal(numbers.blocks_damaged, 0);
       close_only(&f);
       char command[1024]; // later segments of this round
-      snprintf(command, sizeof command, "find %s -name '*.seg' ! -path %s -delete; find %s -name '*.idx' -delete", f.folder, path, f.folder);
+      snprintf(command, sizeof command,
+               "find %s -name '*.seg' ! -path %s -delete; find %s -name '*.idx' -delete", f.folder, path,
+               f.folder);
       assert_int_equal(system(command), 0);
     }
   }
@@ -156,7 +159,8 @@ static void check_damaged(struct fixture *f, const struct spot *spot, bool whole
   assert_int_equal(numbers.blocks_damaged, 1);
 }
 
-// Proves: a flipped bit anywhere in a block in the middle costs that block (or that frame) and no other; it is counted once.
+// Proves: a flipped bit anywhere in a block in the middle costs that block (or that frame) and no other; it
+// is counted once.
 static void flipped_bits_cost_one_block(void **state) {
   (void)state;
   struct fixture f;
@@ -171,7 +175,8 @@ static void flipped_bits_cost_one_block(void **state) {
   assert_int_equal(list_blocks(bytes, len, spots, BLOCKS), BLOCKS);
   const struct spot *spot = &spots[BLOCKS / 2];
   size_t step = spot->bytes / 40;
-  for (size_t at = spot->offset; at + BLOCK_ALIGN < spot->offset + spot->bytes; at += at < spot->table_end ? 11 : step) {
+  for (size_t at = spot->offset; at + BLOCK_ALIGN < spot->offset + spot->bytes;
+       at += at < spot->table_end ? 11 : step) {
     char *flipped = malloc(len);
     memcpy(flipped, bytes, len);
     flipped[at] = (char)(flipped[at] ^ 4);
@@ -208,7 +213,9 @@ static void closed_segments_are_checked_when_read(void **state) {
   assert_int_equal(list_blocks(bytes, len, spots, BLOCKS), BLOCKS);
   const struct spot *spot = &spots[2];
   for (int round = 0; round < 9; round++) {
-    size_t at = round % 3 == 0 ? spot->offset + 9 : round % 3 == 1 ? spot->offset + 70 : spot->table_end + 100;
+    size_t at = round % 3 == 0   ? spot->offset + 9
+                : round % 3 == 1 ? spot->offset + 70
+                                 : spot->table_end + 100;
     bytes[at] = (char)(bytes[at] ^ 1);
     write_file(path, bytes, len);
     bytes[at] = (char)(bytes[at] ^ 1);
@@ -227,7 +234,8 @@ static void closed_segments_are_checked_when_read(void **state) {
   fixture_fini(&f);
 }
 
-// Proves: after a kill at any moment (a copy of the folder without a close) all that was acknowledged is there, once.
+// Proves: after a kill at any moment (a copy of the folder without a close) all that was acknowledged is
+// there, once.
 static void kills_lose_nothing(void **state) {
   (void)state;
   struct fixture f, copy;
@@ -251,7 +259,8 @@ static void kills_lose_nothing(void **state) {
     assert_int_equal(seen.lost, 0);
     assert_int_equal(journal_head(copy.journal), journal_head(f.journal));
     struct batch again = {0};
-    for (int64_t id = 0; id < (round + 1) * 100; id++) batch_add(&again, 1 + id % 5, id);
+    for (int64_t id = 0; id < (round + 1) * 100; id++)
+      batch_add(&again, 1 + id % 5, id);
     assert_int_equal(batch_store(&copy, &again), JOURNAL_STORED);
     assert_int_equal(again.append.duplicates, (round + 1) * 100);
     batch_free(&again);
@@ -283,9 +292,16 @@ static void bytes_of_a_record_are_no_block(void **state) {
   fixture_reopen(&f);
   struct batch b = {0};
   batch_add_long(&b, 1, 1, RECORD_EVENT, 8192);
-  struct block_header fake = {.magic = BLOCK_MAGIC, .brand = 1, .first = 1000, .count = 1, .frames = 1, .bytes = 128, .table_bytes = 64};
+  struct block_header fake = {.magic = BLOCK_MAGIC,
+                              .brand = 1,
+                              .first = 1000,
+                              .count = 1,
+                              .frames = 1,
+                              .bytes = 128,
+                              .table_bytes = 64};
   fake.crc = block_header_crc(&fake);
-  for (size_t at = 0; at + sizeof fake <= b.len; at += sizeof fake) memcpy(b.bytes + at, &fake, sizeof fake);
+  for (size_t at = 0; at + sizeof fake <= b.len; at += sizeof fake)
+    memcpy(b.bytes + at, &fake, sizeof fake);
   assert_int_equal(batch_store(&f, &b), JOURNAL_STORED);
   batch_free(&b);
   close_only(&f);

@@ -1,4 +1,5 @@
-// journal_dedupe_test.c - who was seen before: within one group, in sets, in runs, after a restart, and no longer than is promised.
+// journal_dedupe_test.c - who was seen before: within one group, in sets, in runs, after a restart, and no
+// longer than is promised.
 #include "unit/journal_fixture.h"
 
 #include "base/rand.h"
@@ -6,7 +7,8 @@
 #include "journal/dedupe_parts.h"
 #include "journal/dedupe_run.h"
 
-// Proves: the second of two in one append, in the next append and after a restart is a duplicate; another kind, organisation or id is not.
+// Proves: the second of two in one append, in the next append and after a restart is a duplicate; another
+// kind, organisation or id is not.
 static void duplicates_are_told(void **state) {
   (void)state;
   struct fixture f;
@@ -53,8 +55,9 @@ static void bench_open(struct bench *b, uint64_t head) {
 
 static void bench_init(struct bench *b, size_t bytes) {
   log_set_level(LOG_ERROR);
-  *b = (struct bench){.folder = "/tmp/journal_test_XXXXXX",
-                      .options = {.seed = {1, 2, 3, 4}, .max_bytes = bytes, .window_ms = (int64_t)7 * 86400000}};
+  *b = (struct bench){
+      .folder = "/tmp/journal_test_XXXXXX",
+      .options = {.seed = {1, 2, 3, 4}, .max_bytes = bytes, .window_ms = (int64_t)7 * 86400000}};
   assert_non_null(mkdtemp(b->folder));
   bench_open(b, 1);
 }
@@ -83,11 +86,12 @@ static size_t put(struct bench *b, int64_t from, int64_t to, bool settle) {
 
 // Waits, by asking, until the background thread has made runs of all frozen sets.
 static void wait_covered(struct bench *b, uint64_t least) {
-  while (dedupe_covered(b->dedupe) < least) sched_yield();
+  while (dedupe_covered(b->dedupe) < least)
+    sched_yield();
 }
 
-// Proves: through frozen sets, runs and merged runs everything settled is known and nothing else is; so after a restart, as far as
-// runs cover it.
+// Proves: through frozen sets, runs and merged runs everything settled is known and nothing else is; so after
+// a restart, as far as runs cover it.
 static void runs_know_what_was_settled(void **state) {
   (void)state;
   struct bench b;
@@ -97,7 +101,8 @@ static void runs_know_what_was_settled(void **state) {
     assert_int_equal(put(&b, at, at + STEP, true), STEP);
     wait_covered(&b, at > 50000 ? (uint64_t)at - 50000 : 0);
   }
-  for (int64_t at = 0; at < MANY; at += STEP) assert_int_equal(put(&b, at, at + STEP, false), 0);
+  for (int64_t at = 0; at < MANY; at += STEP)
+    assert_int_equal(put(&b, at, at + STEP, false), 0);
   assert_int_equal(put(&b, MANY, MANY + STEP, false), STEP);
   wait_covered(&b, 150000);
   uint64_t covered = dedupe_covered(b.dedupe);
@@ -107,7 +112,9 @@ static void runs_know_what_was_settled(void **state) {
   assert_true(dedupe_covered(b.dedupe) >= covered);
   covered = dedupe_covered(b.dedupe);
   for (int64_t at = 0; at < MANY; at += STEP) {
-    size_t expected = at + STEP < (int64_t)covered ? 0 : at >= (int64_t)covered - 1 ? STEP : (size_t)(at + STEP - ((int64_t)covered - 1));
+    size_t expected = at + STEP < (int64_t)covered ? 0
+                      : at >= (int64_t)covered - 1 ? STEP
+                                                   : (size_t)(at + STEP - ((int64_t)covered - 1));
     assert_int_equal(put(&b, at, at + STEP, false), expected);
   }
   bench_fini(&b);
@@ -135,7 +142,8 @@ static void budget_forgets_the_oldest(void **state) {
     put(&b, at, at + 500, true);
     if (at % 5000 == 0) wait_covered(&b, (uint64_t)(at > 10000 ? at - 10000 : 0));
   }
-  while (dedupe_known_since(b.dedupe) == INT64_MIN) sched_yield();
+  while (dedupe_known_since(b.dedupe) == INT64_MIN)
+    sched_yield();
   assert_true(dedupe_known_since(b.dedupe) <= clock_ms());
   assert_int_equal(put(&b, 299500, 300000, false), 0);
   assert_int_equal(put(&b, 0, 500, false), 500);
@@ -147,12 +155,14 @@ static void useless_runs_are_removed(void **state) {
   (void)state;
   struct bench b;
   bench_init(&b, 1 << 20);
-  for (int64_t at = 0; at < 50000; at += 500) put(&b, at, at + 500, true);
+  for (int64_t at = 0; at < 50000; at += 500)
+    put(&b, at, at + 500, true);
   wait_covered(&b, 20000);
   dedupe_close(b.dedupe);
   bench_open(&b, 1);
   assert_int_equal(put(&b, 0, 500, false), 500);
-  for (int64_t at = 0; at < 50000; at += 500) put(&b, at, at + 500, true);
+  for (int64_t at = 0; at < 50000; at += 500)
+    put(&b, at, at + 500, true);
   wait_covered(&b, 20000);
   dedupe_close(b.dedupe);
   b.options.replay_from = 1000000;
@@ -179,8 +189,10 @@ static void sets_are_sorted(void **state) {
       set.count++;
     }
     dedupe_set_sorted(&set, sorted);
-    for (int i = 1; i < KEYS; i++) assert_true(dedupe_key_less(sorted[i - 1], sorted[i]));
-    for (int i = 0; i < KEYS; i++) assert_true(dedupe_set_has(&set, sorted[i]));
+    for (int i = 1; i < KEYS; i++)
+      assert_true(dedupe_key_less(sorted[i - 1], sorted[i]));
+    for (int i = 0; i < KEYS; i++)
+      assert_true(dedupe_set_has(&set, sorted[i]));
     dedupe_set_fini(&set);
   }
 }
@@ -205,14 +217,15 @@ static void runs_find_their_keys(void **state) {
   struct dedupe_run *run = dedupe_parts_write(&part, folder, 9, &err);
   assert_non_null(run);
   dedupe_set_sorted(&set, keys);
-  for (int i = 0; i < KEYS; i++) assert_true(dedupe_run_has(run, keys[i]));
+  for (int i = 0; i < KEYS; i++)
+    assert_true(dedupe_run_has(run, keys[i]));
   int passed = 0;
   for (int i = 0; i < KEYS; i++) {
     struct dedupe_key stranger = {rand_u64(), rand_u64()};
     passed += dedupe_run_may_have(run, stranger);
     assert_false(dedupe_run_has(run, stranger));
   }
-  assert_true(passed < KEYS / 50);
+  assert_true(passed < KEYS * 3 / 200);
   char path[PATH_MAX];
   strcpy(path, run->path);
   dedupe_run_close(run);
@@ -234,7 +247,8 @@ static void merging_is_decided(void **state) {
   size_t from, to;
   for (size_t i = 0; i < 8; i++) {
     runs[i].count = i < 2 ? 400 : 100;
-    parts[i] = (struct dedupe_part){.run = &runs[i], .span = {.oldest_ms = (int64_t)i * 100, .newest_ms = (int64_t)i * 100 + 99}};
+    parts[i] = (struct dedupe_part){
+        .run = &runs[i], .span = {.oldest_ms = (int64_t)i * 100, .newest_ms = (int64_t)i * 100 + 99}};
   }
   assert_true(dedupe_parts_to_merge(&p, &limits, &from, &to));
   assert_int_equal(from, 4);
@@ -252,10 +266,10 @@ static void merging_is_decided(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(duplicates_are_told),       cmocka_unit_test(runs_know_what_was_settled),
-      cmocka_unit_test(undo_leaves_no_trace),      cmocka_unit_test(budget_forgets_the_oldest),
-      cmocka_unit_test(useless_runs_are_removed),  cmocka_unit_test(sets_are_sorted),
-      cmocka_unit_test(runs_find_their_keys),      cmocka_unit_test(merging_is_decided),
+      cmocka_unit_test(duplicates_are_told),      cmocka_unit_test(runs_know_what_was_settled),
+      cmocka_unit_test(undo_leaves_no_trace),     cmocka_unit_test(budget_forgets_the_oldest),
+      cmocka_unit_test(useless_runs_are_removed), cmocka_unit_test(sets_are_sorted),
+      cmocka_unit_test(runs_find_their_keys),     cmocka_unit_test(merging_is_decided),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

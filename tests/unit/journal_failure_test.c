@@ -1,5 +1,5 @@
-// journal_failure_test.c - writes, syncs, allocations and memory that fail: what was acknowledged is there after a restart, what was
-// not is there whole or not at all.
+// journal_failure_test.c - writes, syncs, allocations and memory that fail: what was acknowledged is there
+// after a restart, what was not is there whole or not at all.
 #include "unit/journal_fixture.h"
 
 #include <errno.h>
@@ -21,7 +21,8 @@ static void init_small(struct fixture *f) {
 static void run_rounds(struct fixture *f, struct model *model) {
   for (int64_t round = 0; round < ROUNDS; round++) {
     bool stored = fixture_append(f, round * PER, (round + 1) * PER, 3) == JOURNAL_STORED;
-    for (int64_t id = round * PER; id < (round + 1) * PER; id++) model->acknowledged[id] = stored;
+    for (int64_t id = round * PER; id < (round + 1) * PER; id++)
+      model->acknowledged[id] = stored;
   }
 }
 
@@ -52,7 +53,8 @@ static void fail_nth(enum disk_op op, long nth, long times, int error, bool copy
   fixture_fini(&f);
 }
 
-// Proves: the Nth write, sync or allocation may fail, once or from then on, and no acknowledged record is lost, none is torn.
+// Proves: the Nth write, sync or allocation may fail, once or from then on, and no acknowledged record is
+// lost, none is torn.
 static void nth_operation_may_fail(void **state) {
   (void)state;
   for (long nth = 1; nth <= 18; nth++) {
@@ -63,7 +65,8 @@ static void nth_operation_may_fail(void **state) {
   }
 }
 
-// Proves: a full disk refuses with JOURNAL_FULL, takes nothing of it, keeps what it has readable, and heals by itself.
+// Proves: a full disk refuses with JOURNAL_FULL, takes nothing of it, keeps what it has readable, and heals
+// by itself.
 static void full_disk_heals(void **state) {
   (void)state;
   struct fixture f;
@@ -77,7 +80,8 @@ static void full_disk_heals(void **state) {
   uint64_t head = journal_head(f.journal);
   struct batch b = {0};
   batch_add(&b, 1, 9999);
-  for (int i = 0; i < 100; i++) batch_add(&b, 1, 100000 + i);
+  for (int i = 0; i < 100; i++)
+    batch_add(&b, 1, 100000 + i);
   assert_int_equal(batch_store(&f, &b), JOURNAL_FULL);
   assert_int_equal(b.append.accepted + b.append.duplicates, 0);
   assert_int_equal(journal_head(f.journal), head);
@@ -100,20 +104,22 @@ static void full_disk_heals_unasked(void **state) {
   run_rounds(&f, &model);
   assert_int_equal(journal_health(f.journal), JOURNAL_FULL);
   disk_fail_reset();
-  while (journal_health(f.journal) != JOURNAL_STORED) sched_yield();
+  while (journal_health(f.journal) != JOURNAL_STORED)
+    sched_yield();
   assert_int_equal(fixture_append(&f, 5000, 5050, 3), JOURNAL_STORED);
   fixture_fini(&f);
 }
 
-// Proves: after a failed sync nothing is acknowledged or shown any more, however well later syncs would go; a restart goes on, and
-// the refused records are no duplicates unless they are there.
+// Proves: after a failed sync nothing is acknowledged or shown any more, however well later syncs would go; a
+// restart goes on, and the refused records are no duplicates unless they are there.
 static void failed_sync_is_final(void **state) {
   (void)state;
   struct fixture f;
   fixture_init(&f);
   assert_int_equal(fixture_append(&f, 0, 50, 3), JOURNAL_STORED);
   disk_fail_at(DISK_SYNC, 1, 1, EIO);
-  enum journal_result result = JOURNAL_STORED; // the maker's syncs may take the failure: it is not final there
+  enum journal_result result =
+      JOURNAL_STORED; // the maker's syncs may take the failure: it is not final there
   int64_t id = 100;
   for (; result == JOURNAL_STORED; id += 10) {
     result = fixture_append(&f, id, id + 10, 3);
@@ -131,15 +137,16 @@ static void failed_sync_is_final(void **state) {
   assert_int_equal(journal_health(f.journal), JOURNAL_STORED);
   assert_true(journal_head(f.journal) >= head);
   struct batch again = {0};
-  for (int64_t i = id - 10; i < id; i++) batch_add(&again, 1 + i % 3, i);
+  for (int64_t i = id - 10; i < id; i++)
+    batch_add(&again, 1 + i % 3, i);
   assert_int_equal(batch_store(&f, &again), JOURNAL_STORED);
   assert_int_equal(journal_head(f.journal), head + 10); // stored once, before the restart or after
   batch_free(&again);
   fixture_fini(&f);
 }
 
-// Proves: the Nth allocation may fail: opening says so, an append is refused and goes well the next time, a fetch makes no progress
-// and goes well the next time; nothing is lost.
+// Proves: the Nth allocation may fail: opening says so, an append is refused and goes well the next time, a
+// fetch makes no progress and goes well the next time; nothing is lost.
 static void nth_allocation_may_fail(void **state) {
   (void)state;
   for (long nth = 1; nth <= 45; nth++) {
@@ -156,7 +163,8 @@ static void nth_allocation_may_fail(void **state) {
     }
     mem_fail_at(0);
     struct batch b = {0};
-    for (int64_t id = 50; id < 100; id++) batch_add(&b, 1 + id % 3, id);
+    for (int64_t id = 50; id < 100; id++)
+      batch_add(&b, 1 + id % 3, id);
     mem_fail_at(nth);
     enum journal_result result = batch_store(&f, &b);
     mem_fail_at(0);
@@ -179,8 +187,9 @@ static void nth_allocation_may_fail(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(nth_operation_may_fail), cmocka_unit_test(full_disk_heals),         cmocka_unit_test(full_disk_heals_unasked),
-      cmocka_unit_test(failed_sync_is_final),   cmocka_unit_test(nth_allocation_may_fail),
+      cmocka_unit_test(nth_operation_may_fail),  cmocka_unit_test(full_disk_heals),
+      cmocka_unit_test(full_disk_heals_unasked), cmocka_unit_test(failed_sync_is_final),
+      cmocka_unit_test(nth_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-// journal_fixture.h - for the journal's tests: a journal in a folder of its own, records whose bytes follow from their ids, and
-// appends and fetches that wait.
+// journal_fixture.h - for the journal's tests: a journal in a folder of its own, records whose bytes follow
+// from their ids, and appends and fetches that wait.
 #pragma once
 #include <sched.h>
 #include <setjmp.h>
@@ -39,9 +39,11 @@ static inline size_t fixture_length(int64_t id) {
 // The one text a record of this organisation and id can have.
 static inline void fixture_text(int64_t organisation, int64_t id, char *out, size_t len) {
   char head[FIXTURE_TEXT];
-  int n = snprintf(head, sizeof head, "{\"id\":%lld,\"organisation\":{\"id\":%lld},\"x\":\"", (long long)id, (long long)organisation);
+  int n = snprintf(head, sizeof head, "{\"id\":%lld,\"organisation\":{\"id\":%lld},\"x\":\"", (long long)id,
+                   (long long)organisation);
   memcpy(out, head, (size_t)n < len ? (size_t)n : len);
-  for (size_t i = (size_t)n; i < len; i++) out[i] = (char)('a' + hash_u64((uint64_t)id * 31 + i / 8) % 26);
+  for (size_t i = (size_t)n; i < len; i++)
+    out[i] = (char)('a' + hash_u64((uint64_t)id * 31 + i / 8) % 26);
 }
 
 struct batch {
@@ -54,12 +56,18 @@ struct batch {
   struct loop *stop; // stopped when done
 };
 
-static inline void batch_add_long(struct batch *b, int64_t organisation, int64_t id, uint8_t kind, size_t len) {
+static inline void batch_add_long(struct batch *b, int64_t organisation, int64_t id, uint8_t kind,
+                                  size_t len) {
   if (b->count == b->cap) b->records = realloc(b->records, (b->cap = b->cap * 2 + 16) * sizeof *b->records);
-  while (b->len + len > b->bytes_cap) b->bytes = realloc(b->bytes, b->bytes_cap = b->bytes_cap * 2 + 4096);
-  b->records[b->count++] = (struct record_header){.organisation = organisation, .id = id, .endpoint = id % 7, .kind = kind,
+  while (b->len + len > b->bytes_cap)
+    b->bytes = realloc(b->bytes, b->bytes_cap = b->bytes_cap * 2 + 4096);
+  b->records[b->count++] = (struct record_header){.organisation = organisation,
+                                                  .id = id,
+                                                  .endpoint = id % 7,
+                                                  .kind = kind,
                                                   .event_type = (uint16_t)(kind == RECORD_EVENT ? id % 9 : 0),
-                                                  .offset = (uint32_t)b->len, .length = (uint32_t)len};
+                                                  .offset = (uint32_t)b->len,
+                                                  .length = (uint32_t)len};
   fixture_text(organisation, id, b->bytes + b->len, len);
   b->len += len;
 }
@@ -81,15 +89,20 @@ static inline void batch_done(struct journal_append *append) {
 }
 
 static inline bool batch_hand_in(struct fixture *f, struct batch *b) {
-  b->append = (struct journal_append){.loop = f->loop, .records = b->records, .count = b->count, .bytes = b->bytes,
-                                      .bytes_len = b->len, .done = batch_done};
+  b->append = (struct journal_append){.loop = f->loop,
+                                      .records = b->records,
+                                      .count = b->count,
+                                      .bytes = b->bytes,
+                                      .bytes_len = b->len,
+                                      .done = batch_done};
   b->stop = f->loop;
   b->done = false;
   return journal_append(f->journal, &b->append);
 }
 
 static inline enum journal_result batch_wait(struct fixture *f, struct batch *b) {
-  while (!b->done) loop_run(f->loop);
+  while (!b->done)
+    loop_run(f->loop);
   return b->append.result;
 }
 
@@ -99,9 +112,11 @@ static inline enum journal_result batch_store(struct fixture *f, struct batch *b
 }
 
 // Records from <= id < to, of organisations in turn, as one append. Returns the result.
-static inline enum journal_result fixture_append(struct fixture *f, int64_t from, int64_t to, int64_t organisations) {
+static inline enum journal_result fixture_append(struct fixture *f, int64_t from, int64_t to,
+                                                 int64_t organisations) {
   struct batch b = {0};
-  for (int64_t id = from; id < to; id++) batch_add(&b, 1 + id % organisations, id);
+  for (int64_t id = from; id < to; id++)
+    batch_add(&b, 1 + id % organisations, id);
   enum journal_result result = batch_store(f, &b);
   batch_free(&b);
   return result;
@@ -138,7 +153,8 @@ static inline void fixture_init(struct fixture *f) {
   struct err err = {0};
   log_set_level(LOG_ERROR);
   *f = (struct fixture){.folder = "/tmp/journal_test_XXXXXX"};
-  f->options = (struct journal_options){.retention_ms = (int64_t)30 * 86400000, .zstd_level = -1, .segment_bytes = 1 << 20};
+  f->options = (struct journal_options){
+      .retention_ms = (int64_t)30 * 86400000, .zstd_level = -1, .segment_bytes = 1 << 20};
   assert_non_null(mkdtemp(f->folder));
   f->loop = loop_new(&err);
   assert_non_null(f->loop);
@@ -169,22 +185,25 @@ static inline void fetch_done(struct journal_fetch *fetch) {
 }
 
 static inline struct fetch fixture_fetch(struct fixture *f, uint64_t sequence, int64_t organisation) {
-  struct fetch fetch = {.stop = f->loop,
-                        .fetch = {.loop = f->loop, .sequence = sequence, .organisation = organisation, .done = fetch_done}};
+  struct fetch fetch = {
+      .stop = f->loop,
+      .fetch = {.loop = f->loop, .sequence = sequence, .organisation = organisation, .done = fetch_done}};
   journal_fetch(f->journal, &fetch.fetch);
-  while (!fetch.done) loop_run(f->loop);
+  while (!fetch.done)
+    loop_run(f->loop);
   return fetch;
 }
 
 struct seen { // what a whole reading found
   size_t count;
   uint64_t lost;
-  uint64_t last;       // sequence
-  unsigned char *ids;  // seen[id], for ids below `most`; may be NULL
+  uint64_t last;      // sequence
+  unsigned char *ids; // seen[id], for ids below `most`; may be NULL
   int64_t most;
 };
 
-static inline void fixture_see_row(struct seen *seen, const struct journal_block *block, const struct record_header *row) {
+static inline void fixture_see_row(struct seen *seen, const struct journal_block *block,
+                                   const struct record_header *row) {
   fixture_check_row(block, row);
   assert_true(row->sequence > seen->last);
   seen->last = row->sequence;

@@ -10,7 +10,8 @@ static size_t day_folders(const struct fixture *f) {
   size_t count = 0;
   DIR *dir = opendir(f->folder);
   assert_non_null(dir);
-  for (struct dirent *e; (e = readdir(dir));) count += e->d_name[0] == '2';
+  for (struct dirent *e; (e = readdir(dir));)
+    count += e->d_name[0] == '2';
   closedir(dir);
   return count;
 }
@@ -40,7 +41,8 @@ static void tell(uint64_t first_kept, void *arg) {
   told->calls++;
 }
 
-// Proves: a day goes when its newest record is older than retention, after the callback, and a reader of it hears how many are lost.
+// Proves: a day goes when its newest record is older than retention, after the callback, and a reader of it
+// hears how many are lost.
 static void old_days_go(void **state) {
   (void)state;
   struct fixture f;
@@ -52,7 +54,8 @@ static void old_days_go(void **state) {
     assert_int_equal(fixture_append(&f, day * 1000, day * 1000 + 500, 3), JOURNAL_STORED);
   }
   assert_int_equal(day_folders(&f), 5);
-  clock_set_ms(START + 3 * (int64_t)DAY - 1); // the second day's records are a millisecond short of two days old
+  clock_set_ms(START + 3 * (int64_t)DAY -
+               1); // the second day's records are a millisecond short of two days old
   journal_expire(f.journal);
   assert_int_equal(day_folders(&f), 4);
   assert_int_equal(journal_first(f.journal), 501);
@@ -73,7 +76,8 @@ static void old_days_go(void **state) {
   fini(&f);
 }
 
-// Proves: when all is too old all goes, the newest segment too, and sequences are never given twice, not even after a restart.
+// Proves: when all is too old all goes, the newest segment too, and sequences are never given twice, not even
+// after a restart.
 static void sequences_outlive_their_records(void **state) {
   (void)state;
   struct fixture f;

@@ -1,4 +1,5 @@
-// journal_threads_test.c - many appenders, followers and readers of the past at once; run under the thread sanitizer, too.
+// journal_threads_test.c - many appenders, followers and readers of the past at once; run under the thread
+// sanitizer, too.
 #include "unit/journal_fixture.h"
 
 #include <pthread.h>
@@ -18,8 +19,10 @@ static void *append_all(void *arg) {
     struct batch *one = &b[i % 3];
     if (i >= 3) batch_wait(&t->f, one);
     batch_free(one);
-    for (int64_t n = 0; n < PER; n++) batch_add(one, 1 + n % 5, (t->number * APPENDS + i) * PER + n);
-    while (!batch_hand_in(&t->f, one)) sched_yield();
+    for (int64_t n = 0; n < PER; n++)
+      batch_add(one, 1 + n % 5, (t->number * APPENDS + i) * PER + n);
+    while (!batch_hand_in(&t->f, one))
+      sched_yield();
   }
   for (int i = 0; i < 3; i++) {
     assert_int_equal(batch_wait(&t->f, &b[i]), JOURNAL_STORED);
@@ -59,7 +62,8 @@ static void *follow(void *arg) {
     }
     if (!block) continue;
     assert_true(block->first <= at && at < block->end);
-    for (uint32_t i = 0; i < block->count; i++) fixture_check_row(block, &block->rows[i]);
+    for (uint32_t i = 0; i < block->count; i++)
+      fixture_check_row(block, &block->rows[i]);
     at = block->end;
     journal_block_unref(block);
   }
@@ -95,7 +99,8 @@ static void finish(struct thread *t) {
   pthread_join(t->id, NULL);
 }
 
-// Proves: with appenders, followers and readers of the past at once, everything is seen once, in order, whole.
+// Proves: with appenders, followers and readers of the past at once, everything is seen once, in order,
+// whole.
 static void everybody_at_once(void **state) {
   (void)state;
   struct fixture f;
@@ -105,21 +110,28 @@ static void everybody_at_once(void **state) {
   f.options.recent_bytes = 100 << 10;
   f.options.dedupe_bytes = 64 << 10;
   fixture_reopen(&f);
-  for (int i = 0; i < FOLLOWERS; i++) start(&followers[i], &f, i, follow);
+  for (int i = 0; i < FOLLOWERS; i++)
+    start(&followers[i], &f, i, follow);
   start(&past, &f, 0, read_the_past);
-  for (int i = 0; i < APPENDERS; i++) start(&appenders[i], &f, i, append_all);
-  for (int i = 0; i < APPENDERS; i++) finish(&appenders[i]);
-  for (int i = 0; i < FOLLOWERS; i++) finish(&followers[i]);
+  for (int i = 0; i < APPENDERS; i++)
+    start(&appenders[i], &f, i, append_all);
+  for (int i = 0; i < APPENDERS; i++)
+    finish(&appenders[i]);
+  for (int i = 0; i < FOLLOWERS; i++)
+    finish(&followers[i]);
   finish(&past);
   struct seen seen = {.ids = calloc(TOTAL, 1), .most = TOTAL};
   fixture_read(&f, 1, JOURNAL_ALL, &seen);
   assert_int_equal(seen.count, TOTAL);
-  for (int i = 0; i < TOTAL; i++) assert_int_equal(seen.ids[i], 1);
+  for (int i = 0; i < TOTAL; i++)
+    assert_int_equal(seen.ids[i], 1);
   free(seen.ids);
   journal_close(f.journal); // before the loops it posts to
   f.journal = NULL;
-  for (int i = 0; i < FOLLOWERS; i++) loop_free(followers[i].f.loop);
-  for (int i = 0; i < APPENDERS; i++) loop_free(appenders[i].f.loop);
+  for (int i = 0; i < FOLLOWERS; i++)
+    loop_free(followers[i].f.loop);
+  for (int i = 0; i < APPENDERS; i++)
+    loop_free(appenders[i].f.loop);
   loop_free(past.f.loop);
   fixture_fini(&f);
 }

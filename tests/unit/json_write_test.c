@@ -1,6 +1,6 @@
 // Proves that what is written is JSON, reads back the same, and is as short as it can be.
-#include "base/json_write.h"
 #include "base/json_tape.h"
+#include "base/json_write.h"
 #include "base/mem.h"
 #include "base/rand.h"
 
@@ -69,7 +69,8 @@ static void numbers_look_as_people_write_them(void **state) {
       {123456.789012345, "123456.789012345"},
       {1e15 + 0.5, "1000000000000000.5"},
   };
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_string_equal(real(cases[i].value), cases[i].want);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    assert_string_equal(real(cases[i].value), cases[i].want);
 }
 
 static int significant_digits(const char *text) {
@@ -103,7 +104,8 @@ static void any_double_reads_back_from_its_shortest_form(void **state) {
     memcpy(&value, &bits, sizeof value);
     if (isfinite(value)) assert_shortest(value);
   }
-  for (int exponent = -1074; exponent < 1024; exponent++) assert_shortest(ldexp(1, exponent));
+  for (int exponent = -1074; exponent < 1024; exponent++)
+    assert_shortest(ldexp(1, exponent));
 }
 
 static void usual_numbers_read_back_from_their_shortest_form(void **state) { // the short way through
@@ -133,7 +135,8 @@ static void nan_and_infinity_are_refused(void **state) {
 static void the_locale_does_not_matter(void **state) {
   (void)state;
   static const char *const commas[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE"};
-  for (size_t i = 0; i < 4 && !setlocale(LC_ALL, commas[i]); i++) continue; // as far as one is installed
+  for (size_t i = 0; i < 4 && !setlocale(LC_ALL, commas[i]); i++)
+    continue; // as far as one is installed
   assert_string_equal(real(1.0 / 3), "0.3333333333333333");
   assert_string_equal(real(5e-324), "5e-324");
   setlocale(LC_ALL, "C");
@@ -203,7 +206,8 @@ static void any_bytes_become_a_valid_string(void **state) { // and those of vali
     char text[64], back[400];
     size_t len = rand_u64() % sizeof text;
     bool ascii = i % 2;
-    for (size_t k = 0; k < len; k++) text[k] = (char)(rand_u64() & (ascii ? 0x7f : 0xff));
+    for (size_t k = 0; k < len; k++)
+      text[k] = (char)(rand_u64() & (ascii ? 0x7f : 0xff));
     b.len = 0;
     assert_true(json_write_string(&b, slice_make(text, len)));
     assert_true(json_tape_parse(&t, buf_slice(&b), &fault));

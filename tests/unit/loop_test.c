@@ -1,6 +1,6 @@
 // loop_test.c - tasks from other threads, the end of a turn, timers and watches.
-#include "net/loop.h"
 #include "base/clock.h"
+#include "net/loop.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -54,7 +54,8 @@ static void *post_steps(void *arg) {
 }
 
 static void tasks_of_each_thread_run_once_and_in_order(void **state) {
-  // Proves: four threads posting at once lose no task, repeat none, and each thread's tasks run in the order it posted them.
+  // Proves: four threads posting at once lose no task, repeat none, and each thread's tasks run in the order
+  // it posted them.
   (void)state;
   pthread_t threads[THREADS];
   int numbers[THREADS];
@@ -65,7 +66,8 @@ static void tasks_of_each_thread_run_once_and_in_order(void **state) {
     assert_int_equal(pthread_create(&threads[i], NULL, post_steps, &numbers[i]), 0);
   }
   loop_run(loop);
-  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+  for (int i = 0; i < THREADS; i++)
+    pthread_join(threads[i], NULL);
   assert_int_equal(steps_run, THREADS * POSTS);
   assert_int_equal(out_of_order, 0);
 }
@@ -73,18 +75,14 @@ static void tasks_of_each_thread_run_once_and_in_order(void **state) {
 static struct loop_task shared;
 static int shared_data, shared_seen;
 
-static void shared_run(struct loop_task *task) {
-  (void)task;
-  shared_seen = shared_data;
-  if (shared_seen == POSTS) loop_stop(loop);
-}
-
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void shared_run_locked(struct loop_task *task) {
+static void shared_run(struct loop_task *task) {
+  (void)task;
   pthread_mutex_lock(&shared_lock);
-  shared_run(task);
+  shared_seen = shared_data;
   pthread_mutex_unlock(&shared_lock);
+  if (shared_seen == POSTS) loop_stop(loop);
 }
 
 static void *post_shared(void *arg) {
@@ -99,10 +97,11 @@ static void *post_shared(void *arg) {
 }
 
 static void task_posted_while_waiting_runs_after_the_last_post(void **state) {
-  // Proves: posting a waiting task again does no harm, and its next run sees what was written before the last post.
+  // Proves: posting a waiting task again does no harm, and its next run sees what was written before the last
+  // post.
   (void)state;
   pthread_t thread;
-  shared = (struct loop_task){.run = shared_run_locked};
+  shared = (struct loop_task){.run = shared_run};
   shared_data = shared_seen = 0;
   assert_int_equal(pthread_create(&thread, NULL, post_shared, NULL), 0);
   loop_run(loop);
@@ -113,8 +112,10 @@ static void task_posted_while_waiting_runs_after_the_last_post(void **state) {
 static int runs, turns, runs_at_turn[KEPT];
 
 static void again(struct loop_task *task) {
-  if (++runs == 5) loop_stop(loop);
-  else loop_post(loop, task);
+  if (++runs == 5)
+    loop_stop(loop);
+  else
+    loop_post(loop, task);
 }
 
 static void note_turn(void *arg) {
@@ -123,7 +124,8 @@ static void note_turn(void *arg) {
 }
 
 static void turn_ends_after_all_that_was_ready(void **state) {
-  // Proves: the hook runs once a turn, after all tasks of the turn; a task that posts itself runs once in each.
+  // Proves: the hook runs once a turn, after all tasks of the turn; a task that posts itself runs once in
+  // each.
   (void)state;
   struct loop_task task = {.run = again}, other = {.run = again};
   runs = turns = 0;
@@ -148,7 +150,8 @@ static void timer_run(struct loop_timer *timer) {
 }
 
 static void timer_fires_once_and_not_early(void **state) {
-  // Proves: a timer moved before it fires fires once, at the later time; a stopped one does not; zeroed ones may be ended.
+  // Proves: a timer moved before it fires fires once, at the later time; a stopped one does not; zeroed ones
+  // may be ended.
   (void)state;
   struct loop_timer timer = {.run = timer_run}, stopped = {.run = timer_run}, never = {0};
   fired = 0;

@@ -54,7 +54,8 @@ static void random_changes_agree_with_an_array(void **state) {
     size_t probe = (draw >> 16) % 512;
     assert_ptr_equal(map_get(&m, probe), model[probe]);
   }
-  for (size_t key = 0; key < 512; key++) assert_ptr_equal(map_get(&m, key), model[key]);
+  for (size_t key = 0; key < 512; key++)
+    assert_ptr_equal(map_get(&m, key), model[key]);
   map_fini(&m);
 }
 
@@ -64,10 +65,13 @@ static void a_walk_meets_each_once(void **state) {
   int met[100] = {0};
   size_t i = 0;
   assert_null(map_each(&m, &i));
-  for (uint64_t key = 0; key < 100; key++) assert_true(map_put(&m, key * 1000003, &things[key]));
+  for (uint64_t key = 0; key < 100; key++)
+    assert_true(map_put(&m, key * 1000003, &things[key]));
   char *thing;
-  for (i = 0; (thing = map_each(&m, &i));) met[thing - things]++;
-  for (int k = 0; k < 100; k++) assert_int_equal(met[k], 1);
+  for (i = 0; (thing = map_each(&m, &i));)
+    met[thing - things]++;
+  for (int k = 0; k < 100; k++)
+    assert_int_equal(met[k], 1);
   map_fini(&m);
 }
 
@@ -78,12 +82,14 @@ static void no_memory_keeps_what_there_is(void **state) {
   assert_false(map_put(&m, 1, &things[1]));
   mem_fail_at(0);
   uint64_t key = 0;
-  for (; key < 12; key++) assert_true(map_put(&m, key, &things[key])); // the 13th needs a larger table
+  for (; key < 12; key++)
+    assert_true(map_put(&m, key, &things[key])); // the 13th needs a larger table
   mem_fail_at(1);
   assert_false(map_put(&m, key, &things[key]));
   mem_fail_at(0);
   assert_int_equal(m.count, 12);
-  for (uint64_t k = 0; k < 12; k++) assert_ptr_equal(map_get(&m, k), &things[k]);
+  for (uint64_t k = 0; k < 12; k++)
+    assert_ptr_equal(map_get(&m, k), &things[k]);
   assert_true(map_put(&m, key, &things[key]));
   map_fini(&m);
 }

@@ -157,6 +157,7 @@ static void limits_of_a_result_are_exact(void **state) {
       {"return { n = #json.encode(('x'):rep(262142)) }", "{\"n\":262144}"},
       {"return { n = json.encode(('x'):rep(262143)) }",
        "failed: 1: json.encode: the result is longer than 262144 bytes"},
+      {"local t = 1 for i = 1, 16 do t = array{ t, 2 } end return { #json.encode(t) }", "[65]"},
       {"local t = {} for i = 1, 15 do t = { t } end return { json.encode(t) }",
        "[\"[[[[[[[[[[[[[[[{}]]]]]]]]]]]]]]]\"]"},
   };

@@ -16,8 +16,7 @@ static const char *const endless[] = {
     "pcall(function() while true do end end) while true do end",
     "repeat local ok = pcall(function() while true do end end) until ok",
     "while true do pcall(pcall, pcall, pcall, error) end",
-    "local t = setmetatable({}, { __index = function(t, k) return t[k + 1] end }) pcall(function() return "
-    "t[1] end) while true do end",
+    "local t = setmetatable({}, { __index = function(t, k) return t[k] end }) while true do pcall(next, t, 1) end",
     "table.sort({ 3, 2, 1 }, function() while true do end end)",
     "('x'):gsub('x', function() while true do end end)",
     "tostring(setmetatable({}, { __tostring = function() while true do end end }))",
@@ -58,8 +57,7 @@ static const char *const greedy[] = {
     "local t = {} for i = 1, 1e9 do t[i] = i end",
     "local t = {} for i = 1, 1e9 do t[i] = { i } end",
     "local s = ('x'):rep(2 ^ 20) while true do s = s .. s end",
-    "local t = {} while true do pcall(function() for i = 1, 1e6 do t[#t + 1] = ('x'):rep(2 ^ 16) .. #t end "
-    "end) end",
+    "local t = {} while true do pcall(function() t[#t + 1] = ('x'):rep(2 ^ 16) .. #t end) end",
     "local t = {} for i = 1, 1e9 do t[i] = function() return t, i end end",
     "local t = {} for i = 1, 20 do t[i] = ('x'):rep(2 ^ 20) end local s = table.concat(t)",
 };

@@ -8,22 +8,33 @@
 
 #include <cmocka.h>
 
-static const char *const words[] = {"url", "method", "headers", "auth", "username", "password", "signing_secret", "timeout_s", "ca", NULL};
+static const char *const words[] = {"url",      "method",         "headers",   "auth", "username",
+                                    "password", "signing_secret", "timeout_s", "ca",   NULL};
 
 static void slips_find_the_word(void **state) {
   (void)state;
   static const char *const cases[][2] = {
-      {"method", "method"},   {"metod", "method"},     {"mehtod", "method"},  {"header", "headers"},
-      {"haeders", "headers"}, {"timeout", "timeout_s"}, {"uri", "url"},        {"signing-secret", "signing_secret"},
-      {"pasword", "password"}, {"ulr", "url"},          {"user_name", "username"},
+      {"method", "method"},
+      {"metod", "method"},
+      {"mehtod", "method"},
+      {"header", "headers"},
+      {"haeders", "headers"},
+      {"timeout", "timeout_s"},
+      {"uri", "url"},
+      {"signing-secret", "signing_secret"},
+      {"pasword", "password"},
+      {"ulr", "url"},
+      {"user_name", "username"},
   };
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_string_equal(suggest(cases[i][0], words), cases[i][1]);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    assert_string_equal(suggest(cases[i][0], words), cases[i][1]);
 }
 
 static void strangers_find_none(void **state) {
   (void)state;
   static const char *const cases[] = {"", "x", "cb", "body", "retries", "mthd_x", "urlurl", "authorisation"};
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_null(suggest(cases[i], words));
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    assert_null(suggest(cases[i], words));
   char endless[1000];
   memset(endless, 'a', sizeof endless);
   endless[sizeof endless - 1] = 0;

@@ -17,7 +17,8 @@ static const char known[] = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 enum { AT_S = 1614265330 };
 
 static void known_signature(void **state) {
-  // Proves: the shared example comes out as published, and a plain secret is taken as it is (computed with Python's hmac).
+  // Proves: the shared example comes out as published, and a plain secret is taken as it is (computed with
+  // Python's hmac).
   (void)state;
   char out[WEBHOOK_SIGNATURE_BYTES];
   struct err err = {0};
@@ -28,7 +29,8 @@ static void known_signature(void **state) {
 }
 
 static void two_secrets_make_two_signatures(void **state) {
-  // Proves: while a secret is replaced both signatures are there, and a receiver that knows either one accepts.
+  // Proves: while a secret is replaced both signatures are there, and a receiver that knows either one
+  // accepts.
   (void)state;
   char out[WEBHOOK_SIGNATURE_BYTES];
   struct err err = {0};
@@ -59,12 +61,17 @@ static void tampering_is_seen(void **state) {
 }
 
 static void base64_with_or_without_padding(void **state) {
-  // Proves: a base64 secret of any length is the same with its padding and without, and broken or empty ones are refused.
+  // Proves: a base64 secret of any length is the same with its padding and without, and broken or empty ones
+  // are refused.
   (void)state;
-  static const char *const same[][2] = {{"whsec_YQ==", "whsec_YQ"}, {"whsec_YWI=", "whsec_YWI"}, {"whsec_YWJj", "whsec_YWJj"}};
+  static const char *const same[][2] = {
+      {"whsec_YQ==", "whsec_YQ"}, {"whsec_YWI=", "whsec_YWI"}, {"whsec_YWJj", "whsec_YWJj"}};
   static const char *const plain[] = {"a", "ab", "abc"};
-  static const char *const bad[] = {"whsec_", "whsec_A", "whsec_YQ=", "whsec_YQ===", "whsec_Y Q=", "whsec_YQ=Q", "whsec_====", "whsec_-_-_", ""};
-  char first[WEBHOOK_SIGNATURE_BYTES], second[WEBHOOK_SIGNATURE_BYTES], third[WEBHOOK_SIGNATURE_BYTES], large[1024] = "whsec_";
+  static const char *const bad[] = {
+      "whsec_",     "whsec_A",    "whsec_YQ=", "whsec_YQ===", "whsec_Y Q=", "whsec_YQ=Q",
+      "whsec_====", "whsec_-_-_", ""};
+  char first[WEBHOOK_SIGNATURE_BYTES], second[WEBHOOK_SIGNATURE_BYTES], third[WEBHOOK_SIGNATURE_BYTES],
+      large[1024] = "whsec_";
   for (size_t i = 0; i < 3; i++) {
     struct err err = {0};
     assert_true(webhook_sign(same[i][0], NULL, id, AT_S, slice_of(body), first, &err));
