@@ -60,6 +60,7 @@ enum {
   LIMIT_IDLE_TRANSFERS = 256,         // finished requests' curl handles, kept for reuse by one courier
   LIMIT_IN_FLIGHT = 64,               // lanes of a stream at most; default 8
   LIMIT_DEAD_LETTERS = 100000,        // a stream; when full the stream pauses
+  LIMIT_LETTERS = 1024,               // a stream's dead letters on their way to disk: each holds its record
   LIMIT_STREAMS = 100000,
   LIMIT_SINK_SETTINGS = 64,           // settings of one sink: a form that a person fills in
   LIMIT_SETTING_BYTES = 4096,         // a text, a secret or a header's value in a stream's settings

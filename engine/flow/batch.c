@@ -72,6 +72,7 @@ bool batch_add(struct batch *b, const struct batch_output *o) {
   }
   if (!b->count && !b->hollow) {
     b->first = o->sequence;
+    b->first_number = o->number;
     b->begun_ms = clock_ms();
   }
   if (o->sequence > b->last) b->last = o->sequence;
@@ -100,7 +101,11 @@ struct slice batch_item_key(const struct batch *b, uint32_t i) {
 }
 
 uint32_t batch_hollow(struct batch *b) {
-  for (uint32_t i = 0; i < b->count; i++) b->missing += b->items[i].last;
+  for (uint32_t i = 0; i < b->count; i++) {
+    if (!b->items[i].last) continue;
+    b->missing++;
+    if (!b->hollow) b->last = b->items[i].sequence; // a record that only begins here is made again behind it
+  }
   give_back(b);
   b->hollow = true;
   b->sealed = false;

@@ -34,6 +34,7 @@ struct batch {
   uint32_t body_bytes;       // of the bodies alone
   size_t charged;            // bytes taken from the budget
   uint64_t first, last;      // sequences of its first and last record, also while hollow
+  uint32_t first_number;     // of its first record's outputs: those below went with an earlier batch
   uint32_t missing;          // hollow: records that have not been read again yet
   bool sealed, hollow;
   uint32_t attempt;          // requests made so far
@@ -61,7 +62,8 @@ bool batch_add(struct batch *batch, const struct batch_output *output); // false
 bool batch_seal(struct batch *batch); // puts the framing's end on; no batch_add after it. False: out of memory
 struct slice batch_item_body(const struct batch *batch, uint32_t i);
 struct slice batch_item_key(const struct batch *batch, uint32_t i);
-// Gives the bodies back and waits for its records again; returns how many those are.
+// Gives the bodies back and waits for its records again: those that end in it. Returns how many they are; 0: there is nothing to wait
+// for, and it is to be freed.
 uint32_t batch_hollow(struct batch *batch);
 // Items from <= i < to as a new batch (id made from its own range), for halving. NULL: out of memory.
 struct batch *batch_part(const struct batch *batch, uint32_t from, uint32_t to);

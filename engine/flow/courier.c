@@ -15,8 +15,10 @@
 
 enum {
   EXPIRE_WAIT_S = 5,
-  SMALL_JOBS = 10000, SMALL_REQUESTS = 3000, // a second
-  ALLOWANCE_STEP_US = 5000,
+  SMALL_REQUESTS = 3000, // a second
+  TICK_US = 5000,
+  STAGE_STILL_TICKS = 4,
+  REPLAY_RECORDS = 1 << 20, // streams further behind at start read on their own
 };
 
 uint64_t courier_now_ms(void) {
@@ -62,25 +64,28 @@ static void timers_due(struct loop_timer *timer) {
 struct routing {
   struct courier *courier;
   const struct journal_block *block;
+  uint32_t number; // in the stage
 };
 
 static void matched(struct router_entry *entry, uint32_t records, void *arg) {
   const struct routing *r = arg;
   struct stream *s = (struct stream *)((char *)entry - offsetof(struct stream, route));
   atomic_fetch_add_explicit(&s->status->matched, records, memory_order_relaxed);
-  feed_hint(s, r->block->first);
-  if (!s->caught_up) return; // it comes by itself
+  if (s->line.lost) return; // it comes by itself
   if (!atomic_load_explicit(&s->status->settled_ms, memory_order_relaxed))
     atomic_store(&s->status->settled_ms, r->block->rows[0].received_ms);
-  if (s->next < r->block->first) s->next = r->block->first;
+  if (s->caught_up && s->next < r->block->first) s->next = r->block->first;
   s->caught_up = false;
-  stream_wake(s);
+  stage_hint(&r->courier->stage, &s->line, r->number);
+  if (feed_blocked(s)) feed_fall_behind(s);
+  else stream_wake(s);
 }
 
 static void route_block(struct courier *c, struct journal_block *block) {
-  struct routing routing = {c, block};
-  router_match(&c->router, block, matched, &routing);
+  struct routing routing = {c, block, stage_push(&c->stage, block)};
   c->routed = block->end;
+  router_match(&c->router, block, matched, &routing);
+  stage_trim(&c->stage);
 }
 
 static void route(struct courier *c);
@@ -96,9 +101,10 @@ static void route_fetched(struct journal_fetch *fetch) {
 
 static void route(struct courier *c) {
   struct journal *j = c->options.journal;
-  while (!c->route_fetching && c->routed < journal_head(j)) {
+  stage_trim(&c->stage);
+  while (c->open && !c->route_fetching && c->routed < journal_head(j) && stage_room(&c->stage)) {
     struct journal_block *block = journal_recent(j, c->routed);
-    if (!block) { // this thread was so busy that the block has left memory
+    if (!block) { // the journal has run ahead: the block has left memory
       c->route_fetching = true;
       c->route_fetch = (struct journal_fetch){.loop = c->loop, .sequence = c->routed, .organisation = JOURNAL_ALL,
                                               .done = route_fetched};
@@ -107,6 +113,19 @@ static void route(struct courier *c) {
     }
     route_block(c, block);
     journal_block_unref(block);
+  }
+}
+
+// The stage is full and nobody has read on for a while: those who wait for its first block are slower than all others.
+static void leave_laggards_behind(struct courier *c) {
+  bool still = !stage_room(&c->stage) && c->stage.moves == c->stage_moves;
+  c->stage_moves = c->stage.moves;
+  c->stage_still = still ? c->stage_still + 1 : 0;
+  if (c->stage_still < STAGE_STILL_TICKS) return;
+  c->stage_still = 0;
+  for (struct list *link = c->all.next; link != &c->all; link = link->next) {
+    struct stream *s = list_item(link, struct stream, all_link);
+    if (stage_waits_for_first(&c->stage, &s->line)) feed_fall_behind(s);
   }
 }
 
@@ -142,30 +161,32 @@ static void send_ready(struct courier *c) {
   }
 }
 
-static void unpark(struct list *parked, struct list *to, uint32_t per_second) {
+static void unpark(struct courier *c) { // those parked longest first, as many as there will be an allowance for
   struct list *link;
-  for (uint64_t n = (uint64_t)per_second * ALLOWANCE_STEP_US / 1000000 + 1; n && (link = list_pop(parked)); n--) list_push_back(to, link);
+  for (unsigned n = SMALL_REQUESTS / (1000000 / TICK_US) + 1; n && (link = list_pop(&c->parked_senders)); n--)
+    list_push_back(&c->senders, link);
 }
 
-// Those that have been parked longest come first, as many as there will be an allowance for.
-static void allowance_due(struct loop_timer *timer) {
-  struct courier *c = (struct courier *)((char *)timer - offsetof(struct courier, allowance_timer));
-  c->allowance_waits = false;
-  unpark(&c->parked_readers, &c->ready, SMALL_JOBS);
-  unpark(&c->parked_senders, &c->senders, SMALL_REQUESTS);
+static void tick(struct loop_timer *timer) {
+  struct courier *c = (struct courier *)((char *)timer - offsetof(struct courier, ticker));
+  c->ticking = false;
+  unpark(c);
+  leave_laggards_behind(c);
 }
 
 static void turn_end(void *arg) {
   struct courier *c = arg;
   if (c->draining) return;
+  route(c);
   if (!list_empty(&c->ready)) {
     shed_idle(c);
     feed_ready(c);
+    route(c);
   }
   if (!list_empty(&c->senders)) send_ready(c);
   if (!list_empty(&c->ready) || !list_empty(&c->senders)) loop_post(c->loop, &c->another_turn);
-  bool parked = !list_empty(&c->parked_readers) || !list_empty(&c->parked_senders);
-  if (parked && !c->allowance_waits) c->allowance_waits = loop_timer_start(c->loop, &c->allowance_timer, ALLOWANCE_STEP_US);
+  bool waits = !list_empty(&c->parked_senders) || !stage_room(&c->stage);
+  if (waits && !c->ticking) c->ticking = loop_timer_start(c->loop, &c->ticker, TICK_US);
 }
 
 static void nothing(struct loop_task *task) {
@@ -185,6 +206,19 @@ static uint64_t hash_id(const char *id) {
   return hash_bytes(id, strlen(id), 0);
 }
 
+struct stream *courier_stream(const struct courier *c, const char *id) {
+  return map_get(&c->streams, hash_id(id));
+}
+
+// Before the courier opens, what its streams have not read is routed again for all of them at once.
+static void join_line(struct stream *s) {
+  struct courier *c = s->courier;
+  uint64_t head = journal_head(c->options.journal), oldest = head > REPLAY_RECORDS ? head - REPLAY_RECORDS : 0;
+  if (!c->open && s->next >= oldest && s->next < c->routed) c->routed = s->next;
+  s->line.lost = s->next < c->routed;
+  s->caught_up = !s->line.lost;
+}
+
 static bool restore(struct stream *s, struct err *err) {
   struct courier *c = s->courier;
   const char *id = s->outfit->definition->id;
@@ -200,7 +234,8 @@ static bool restore(struct stream *s, struct err *err) {
   }
   mem_free(saved);
   if (!ok) return err_set(err, "the saved position of stream %s is damaged", id);
-  if (s->next < c->routed) {
+  join_line(s);
+  if (s->next < journal_head(c->options.journal)) {
     uint64_t behind = journal_count(c->options.journal, s->outfit->definition->organisation, s->outfit->definition->kinds, s->next);
     atomic_store(&s->status->matched, behind);
     atomic_store(&s->status->settled_ms, clock_ms());
@@ -212,7 +247,6 @@ static bool restore(struct stream *s, struct err *err) {
 static bool add(struct courier *c, struct courier_command *command) {
   struct stream *s = stream_new(c, command->definition, command->status, &command->err);
   if (!s) return false;
-  route(c);
   if (!restore(s, &command->err)) {
     stream_remove(s);
     return false;
@@ -231,7 +265,12 @@ static bool add(struct courier *c, struct courier_command *command) {
 
 static bool carry_out(struct courier *c, struct courier_command *command) {
   if (command->order == COURIER_ADD) return add(c, command);
-  struct stream *s = map_get(&c->streams, hash_id(command->definition->id));
+  if (command->order == COURIER_OPEN) {
+    c->open = true;
+    route(c);
+    return true;
+  }
+  struct stream *s = courier_stream(c, command->definition->id);
   if (!s) return err_set(&command->err, "no such stream");
   if (command->order == COURIER_CHANGE) {
     if (!stream_redefine(s, command->definition, &command->err)) return false;
@@ -342,14 +381,12 @@ struct courier *courier_new(const struct courier_options *options, struct err *e
   c->options = *options;
   c->fetch_slots = COURIER_FETCHES;
   c->timer.run = timers_due;
-  c->allowance_timer.run = allowance_due;
-  c->small_jobs = (struct allowance){.per_second = SMALL_JOBS, .burst = SMALL_JOBS / 20};
+  c->ticker.run = tick;
   c->small_requests = (struct allowance){.per_second = SMALL_REQUESTS, .burst = SMALL_REQUESTS / 20};
   c->another_turn.run = nothing;
   list_init(&c->all);
   list_init(&c->ready);
   list_init(&c->senders);
-  list_init(&c->parked_readers);
   list_init(&c->parked_senders);
   list_init(&c->unfetched);
   for (unsigned i = 0; i < workers; i++) list_init(&c->starved[i]);
@@ -435,7 +472,8 @@ void courier_free(struct courier *c) {
   heap_fini(&c->lane_timers);
   heap_fini(&c->breaker_timers);
   loop_timer_fini(&c->timer);
-  loop_timer_fini(&c->allowance_timer);
+  loop_timer_fini(&c->ticker);
+  stage_clear(&c->stage);
   while (c->spare_jobs) {
     struct harvest_job *next = c->spare_jobs->spare;
     mem_free(c->spare_jobs);

@@ -30,7 +30,12 @@ void courier_free(struct courier *courier); // after courier_stop, or without st
 // them. Waits until that is done (at most a few seconds: a courier that has stopped counts nothing). Not from the courier's thread.
 void courier_expire(struct courier *courier, uint64_t first_kept);
 
-enum courier_order { COURIER_ADD, COURIER_CHANGE, COURIER_REMOVE };
+enum courier_order {
+  COURIER_ADD,
+  COURIER_CHANGE,
+  COURIER_REMOVE,
+  COURIER_OPEN, // no stream: those that the store had are all added, so it begins to route
+};
 
 // One order about one stream, from any thread. Kept by the caller until `done` runs on `reply`. ADD and CHANGE take references of
 // definition and status for themselves.

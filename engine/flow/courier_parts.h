@@ -6,6 +6,7 @@
 #include "flow/allowance.h"
 #include "flow/courier.h"
 #include "flow/router.h"
+#include "flow/stage.h"
 #include "flow/stream.h"
 #include "net/http_client.h"
 #include "net/loop.h"
@@ -28,11 +29,15 @@ struct courier {
   struct list all;
   struct list ready;       // streams that may read
   struct list senders;     // streams with lanes that may send
-  struct list parked_readers, parked_senders; // those whose small jobs or requests wait for an allowance
-  struct allowance small_jobs, small_requests;
+  struct list parked_senders; // those whose small requests wait for an allowance
+  struct allowance small_requests;
   struct list *starved;    // one list a worker: streams that wait for room in its ring
   struct list unfetched;   // streams that wait for a fetch slot
   uint64_t routed;         // all blocks below have been routed
+  bool open;               // its first streams are there: it routes
+  struct stage stage;
+  uint64_t stage_moves;    // as the last tick saw them
+  unsigned stage_still;    // ticks without a move while the stage is full
   struct journal_listener listener;
   struct journal_fetch route_fetch; // a block that had left memory before it was routed
   bool route_fetching;
@@ -40,8 +45,8 @@ struct courier {
   struct heap lane_timers, breaker_timers; // by clock_mono_ms
   struct loop_timer timer;
   struct loop_task another_turn;
-  struct loop_timer allowance_timer;
-  bool allowance_waits; // the timer runs
+  struct loop_timer ticker; // while senders are parked or the stage is full
+  bool ticking;
   struct harvest_job *spare_jobs;
   struct delivery *spare_deliveries;
   struct saver *saver;
@@ -49,6 +54,7 @@ struct courier {
 };
 
 uint64_t courier_now_ms(void);
+struct stream *courier_stream(const struct courier *courier, const char *id); // NULL: it has none of this id
 void courier_set_timer(struct courier *c, struct heap *timers, struct heap_node *node, uint64_t due_ms);
 
 void delivery_free_spares(struct courier *courier);

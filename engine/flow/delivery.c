@@ -291,8 +291,10 @@ static void reject(struct delivery *d, const char *why, const struct http_respon
   struct stream *s = lane->stream;
   if (response->outcome == HTTP_ANSWERED) atomic_store(&s->status->last_http_status, response->status);
   if (d->batch->count > 1) {
+    bool outdated = d->outfit != s->outfit;
     if (halve(lane)) finish(d);
     else retry(d, "out of memory", NULL, -1);
+    if (outdated) stream_shed(s); // the present version makes its records again
     return;
   }
   bury(s, d->batch, 0, why, response);
@@ -324,10 +326,12 @@ static void retry(struct delivery *d, const char *why, const struct http_respons
   if (others_succeed(s, b) && b->count > 1 && b->failures >= HALVE_AFTER) halve(lane);
   char text[STATUS_ERROR_BYTES];
   snprintf(text, sizeof text, "%s", why);
+  bool outdated = d->outfit != s->outfit;
   delivery_free(d);
   lane->state = LANE_BACKOFF;
   lane->patient = after >= 0;
   courier_set_timer(s->courier, &s->courier->lane_timers, &lane->timer, courier_now_ms() + delay);
+  if (outdated) stream_shed(s); // the present version makes it again
   stream_failed(s, text, response && response->outcome == HTTP_ANSWERED ? response->status : 0, delay);
 }
 
@@ -378,7 +382,10 @@ static void each(struct delivery *d, const struct sink_verdict *verdicts, const 
   }
   rest->attempt = b->attempt;
   rest->failures = rest->count < b->count ? 0 : b->failures; // it got somewhere
+  if (rest->failures) rest->first_failure_ms = b->first_failure_ms;
   memcpy(rest->id, b->id, sizeof rest->id);
+  memcpy(rest->note, b->note, sizeof rest->note);
+  rest->has_note = b->has_note;
   lane->held_bytes += rest->body_bytes;
   s->held_bytes += rest->body_bytes;
   drop_batch(lane);
@@ -414,7 +421,8 @@ static void answered(struct http_send *send, const struct http_response *respons
   }
   if (verdict.kind == SINK_DEFAULT && !verdict.each) verdict_default(response, &verdict);
   carry_out(d, &verdict, response);
-  if (s->awaited && !s->sending) stream_redefine(s, NULL, NULL);
+  if (stream_stopped(s) && s->held_bytes) stream_shed(s); // it stopped while this request was out
+  stream_take_awaited(s);
   delivery_offer(s);
   if (!s->caught_up || s->window.unread) stream_wake(s);
 }

@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "flow/courier_parts.h"
 
-enum { STRAIGHT_RECORDS = 2048, STRAIGHT_BYTES = 1 << 20, SMALL_JOB_RECORDS = 16 };
+enum { STRAIGHT_RECORDS = 2048, STRAIGHT_BYTES = 1 << 20 };
 
 struct found { // a record that may be read now
   const struct record_header *row;
@@ -96,9 +96,9 @@ static bool reading_open(struct reading *r, uint64_t sequence) {
   struct stream *s = r->s;
   if (covers(r->block, sequence)) return true;
   reading_close(r);
-  if (covers(s->block, sequence)) {
-    r->block = s->block;
-  } else {
+  if (covers(s->block, sequence)) r->block = s->block;
+  else r->block = stage_find(&s->courier->stage, sequence);
+  if (!r->block) {
     r->block = journal_recent(s->courier->options.journal, sequence);
     r->referenced = r->block != NULL;
   }
@@ -149,43 +149,61 @@ static bool pass_over(struct stream *s, const struct record_header *row) {
   return true;
 }
 
-// Once one could not be kept none is, until all has been read: hints must have no gaps.
-void feed_hint(struct stream *s, uint64_t block) {
-  if (s->hint_count == STREAM_HINTS) s->hints_lost = true;
-  if (!s->hints_lost) s->hints[(s->hint_head + s->hint_count++) % STREAM_HINTS] = block;
-}
-
-// Where the next records for this stream can be: the next hint, or when those are not all, simply the next block.
-static uint64_t next_block(struct stream *s, uint64_t end) {
-  while (s->hint_count && s->hints[s->hint_head] < end) {
-    s->hint_head = (uint8_t)((s->hint_head + 1) % STREAM_HINTS);
-    s->hint_count--;
-  }
-  if (s->hint_count) return s->hints[s->hint_head];
-  return s->hints_lost || s->courier->routed < end ? end : s->courier->routed;
-}
-
-static bool find_new(struct reading *r, struct found *out) {
+// Goes through the rows of the open block. False: there is no more in it (or no memory, with `fits` false).
+static bool find_in_block(struct reading *r, struct found *out, bool *fits) {
   struct stream *s = r->s;
-  for (;;) {
-    if (s->next >= s->courier->routed) {
-      s->caught_up = true;
-      s->hints_lost = false;
-      atomic_store(&s->status->matched, atomic_load(&s->status->read));
-      return false;
-    }
-    if (!reading_open(r, s->next)) return fetch(s, s->next), false;
-    if (r->i < r->end && row_at(r, r->i)->sequence < s->next) reading_seek(r, s->next);
-    for (; r->i < r->end; r->i++) {
-      const struct record_header *row = row_at(r, r->i);
-      if (!wanted(s, row)) continue;
-      if (!window_reserve(&s->window)) return false;
-      if (pass_over(s, row)) continue;
-      *out = (struct found){row, journal_block_record(r->block, row), window_end(&s->window), false};
-      return true;
-    }
-    s->next = next_block(s, r->block->end);
+  if (r->i < r->end && row_at(r, r->i)->sequence < s->next) reading_seek(r, s->next);
+  for (; r->i < r->end; r->i++) {
+    const struct record_header *row = row_at(r, r->i);
+    if (!wanted(s, row)) continue;
+    if (!(*fits = window_reserve(&s->window))) return false;
+    if (pass_over(s, row)) continue;
+    *out = (struct found){row, journal_block_record(r->block, row), window_end(&s->window), false};
+    return true;
   }
+  return false;
+}
+
+// In line: the staged blocks that the router has hinted at, one after the other.
+static bool find_staged(struct reading *r, struct found *out) {
+  struct stream *s = r->s;
+  struct journal_block *block;
+  bool fits = true;
+  while ((block = stage_next(&s->courier->stage, &s->line))) {
+    if (r->block != block) {
+      reading_close(r);
+      r->block = block;
+      reading_seek(r, s->next);
+    }
+    if (find_in_block(r, out, &fits)) return true;
+    if (!fits) return false;
+    if (s->next < block->end) s->next = block->end;
+    r->block = NULL;
+    stage_done(&s->courier->stage, &s->line);
+  }
+  s->caught_up = true;
+  atomic_store(&s->status->matched, atomic_load(&s->status->read));
+  return false;
+}
+
+// Out of line: block by block from memory or disk, until it has what the courier has routed.
+static bool find_alone(struct reading *r, struct found *out) {
+  struct stream *s = r->s;
+  bool fits = true;
+  while (s->next < s->courier->routed) {
+    if (!reading_open(r, s->next)) return fetch(s, s->next), false;
+    if (find_in_block(r, out, &fits)) return true;
+    if (!fits) return false;
+    s->next = r->block->end;
+  }
+  s->line.lost = false;
+  return find_staged(r, out);
+}
+
+void feed_fall_behind(struct stream *s) {
+  feed_drop_block(s);
+  stage_fall_behind(&s->courier->stage, &s->line);
+  s->caught_up = false;
 }
 
 static bool find(struct reading *r, struct found *out) {
@@ -194,7 +212,7 @@ static bool find(struct reading *r, struct found *out) {
     if (find_again(r, out)) return true;
     if (r->s->window.unread || r->s->fetching) return false;
   }
-  return find_new(r, out);
+  return r->s->line.lost ? find_alone(r, out) : find_staged(r, out);
 }
 
 // The found record is on its way now.
@@ -221,6 +239,7 @@ static struct harvest_item item_of(const struct found *f) {
 }
 
 static bool room_in_window(const struct stream *s) {
+  if (s->letters >= LIMIT_LETTERS) return false;
   if (s->window.count >= LIMIT_WINDOW_RECORDS && !s->window.unread) return false;
   if (s->held_bytes >= LIMIT_WINDOW_BYTES) return false;
   return !budget_exhausted(s->courier->options.budget) || (!s->held_bytes && !s->jobs);
@@ -269,7 +288,10 @@ static void feed_straight(struct stream *s) {
   while (count < STRAIGHT_RECORDS && bytes < STRAIGHT_BYTES && may_read(s) && find(&r, &f)) {
     struct harvest_item item = item_of(&f);
     take(&r, &f);
-    if (!harvest_output(s, &item, f.bytes, slice_of(""), 0, true)) break;
+    if (!harvest_output(s, &item, f.bytes, slice_of(""), 0, true)) {
+      stream_again(s, item.ordinal);
+      break;
+    }
     bytes += f.bytes.len;
     count++;
   }
@@ -279,28 +301,20 @@ static void feed_straight(struct stream *s) {
   delivery_offer(s);
 }
 
-// Few records and many streams like this one: they wait for more, in turn, when the courier's allowance is used up.
-static bool parked(struct stream *s) {
-  struct courier *c = s->courier;
-  uint64_t matched = atomic_load_explicit(&s->status->matched, memory_order_relaxed);
-  uint64_t read = atomic_load_explicit(&s->status->read, memory_order_relaxed);
-  if (s->window.unread || matched - read >= SMALL_JOB_RECORDS || allowance_take(&c->small_jobs, clock_mono_ns())) return false;
-  list_remove(&s->ready_link);
-  list_push_back(&c->parked_readers, &s->ready_link);
-  return true;
+bool feed_blocked(const struct stream *s) {
+  return stream_stopped(s) || s->breaker_open || !room_in_window(s);
 }
 
 void feed_stream(struct stream *s) {
   if (may_read(s)) {
-    if (!s->caught_up && parked(s)) return;
     if (s->outfit->definition->program) feed_jobs(s);
     else feed_straight(s);
   }
-  if (s->hollow && !s->window.unread && !s->jobs && !s->fetching) {
-    lanes_close_gaps(s);
+  if (s->hollow && !s->jobs && !s->fetching && (!s->window.unread || !room_in_window(s))) {
+    lanes_close_gaps(s, !s->window.unread);
     delivery_offer(s);
   }
-  bool done_with_block = s->block && !s->fetching && !s->window.unread && !covers(s->block, s->next);
-  bool waits_long = stream_stopped(s) || s->breaker_open || !room_in_window(s);
-  if (done_with_block || waits_long) feed_drop_block(s);
+  atomic_store(&s->status->unsettled_read, s->window.count);
+  if (feed_blocked(s)) feed_fall_behind(s);
+  else if (s->block && !s->fetching && !s->window.unread && !covers(s->block, s->next)) feed_drop_block(s);
 }

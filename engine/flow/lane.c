@@ -115,6 +115,11 @@ static struct batch *hollow_for(const struct lane *lane, uint64_t sequence) {
   return b && b->hollow && sequence <= b->last ? b : NULL;
 }
 
+// An output that left with an earlier batch; not the last of its record, for with that the record is settled.
+static bool went_before(const struct batch *hollow, const struct batch_output *output) {
+  return !output->last && output->sequence == hollow->first && output->number < hollow->first_number;
+}
+
 static struct batch *batch_for(struct lane *lane, const struct batch_output *output) {
   struct stream *s = lane->stream;
   struct batch *b = tail_of(lane);
@@ -124,13 +129,18 @@ static struct batch *batch_for(struct lane *lane, const struct batch_output *out
   return b;
 }
 
-static void one_less_missing(struct lane *lane, struct batch *b) {
-  if (--b->missing) return;
+// It goes with what has come, or leaves the lane when that is nothing.
+static void end_hollow(struct lane *lane, struct batch *b) {
+  b->missing = 0;
   b->hollow = false;
   lane->stream->hollow--;
   if (b->count) return;
   list_remove(&b->link);
   batch_free(b);
+}
+
+static void one_less_missing(struct lane *lane, struct batch *b) {
+  if (!--b->missing) end_hollow(lane, b);
 }
 
 static bool may_go(const struct lane *lane) {
@@ -174,6 +184,12 @@ bool lane_put(struct stream *s, const struct harvest_item *item, struct batch_ou
   bool joins;
   struct lane *lane = lane_for(s, item, &joins);
   struct batch *hollow = lane && joins ? hollow_for(lane, output->sequence) : NULL, *b = hollow;
+  if (hollow && went_before(hollow, output)) return true;
+  if (hollow && hollow->count && full(hollow, &s->outfit->limits, output->body.len)) { // a newer script makes more of its records
+    end_hollow(lane, hollow);
+    b = NULL;
+  }
+  if (b && !b->count) b->framing = s->outfit->limits.framing; // it may be another by now
   if (!b && lane) b = batch_for(lane, output);
   output->bucket = bucket_of(item);
   if (!b || !batch_add(b, output)) {
@@ -186,7 +202,7 @@ bool lane_put(struct stream *s, const struct harvest_item *item, struct batch_ou
   }
   lane->held_bytes += output->body.len;
   s->held_bytes += output->body.len;
-  if (hollow && output->last) one_less_missing(lane, b);
+  if (b->hollow && output->last) one_less_missing(lane, b);
   lane_offer(lane, false);
   return true;
 }
@@ -198,17 +214,16 @@ void lane_record_passed(struct stream *s, const struct harvest_item *item) {
   if (!b) return;
   if (!single(s)) s->buckets->records[bucket_of(item)]--;
   one_less_missing(lane, b);
-  lane_offer(lane, false);
+  if (single(s) && list_empty(&lane->batches)) lane_free(lane);
+  else lane_offer(lane, false);
 }
 
-// All that hollow batches waited for has been read again; what has not come back is no longer kept.
-void lanes_close_gaps(struct stream *s) {
+void lanes_close_gaps(struct stream *s, bool all) {
   struct lane *lane;
   for (size_t i = 0; s->hollow && (lane = lane_each(s, &i));) {
     struct batch *b = head_of(lane);
-    if (!b || !b->hollow) continue;
-    b->missing = 1;
-    one_less_missing(lane, b);
+    if (!b || !b->hollow || (!all && !b->count)) continue;
+    end_hollow(lane, b);
     lane_offer(lane, true);
   }
 }
@@ -223,6 +238,7 @@ void lane_due(struct lane *lane) {
 void lane_next(struct lane *lane) {
   struct stream *s = lane->stream;
   lane->state = LANE_IDLE;
+  if (s->buckets && !s->held_bytes && !s->hollow && !s->sending) *s->buckets = (struct lane_buckets){0}; // forgets what was lost
   if (list_empty(&lane->batches)) {
     if (single(s)) lane_free(lane);
     return;
@@ -286,9 +302,9 @@ static void shed(struct lane *lane) {
     next = link->next;
     read_items_again(s, b);
     lane_lighten(lane, b->body_bytes);
-    if (b->attempt || b->hollow) {
-      s->hollow += !b->hollow;
-      batch_hollow(b);
+    bool was_hollow = b->hollow;
+    if (b->attempt && batch_hollow(b)) {
+      s->hollow += !was_hollow;
     } else {
       for (uint32_t i = 0; i < b->count; i++) lane_leave(s, &b->items[i]);
       list_remove(&b->link);

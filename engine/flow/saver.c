@@ -35,7 +35,13 @@ static void save(struct saver *saver);
 static void written(struct store_write *write) {
   struct saver *saver = (struct saver *)((char *)write - offsetof(struct saver, write));
   saver->writing = false;
-  if (!write->ok) log_error("store doing=save error=\"%s\" (positions: will be tried again)", write->err.text);
+  if (!write->ok) {
+    log_error("store doing=save error=\"%s\" (positions: will be tried again)", write->err.text);
+    for (size_t i = 0; i < write->count; i++) {
+      struct stream *s = courier_stream(saver->courier, saver->saved[i].id);
+      if (s) saver_touch(s);
+    }
+  }
   if (!list_empty(&saver->dirty)) loop_timer_start(saver->courier->loop, &saver->timer, SAVE_EVERY_US + SAVE_STREAM_US * saver->write.count);
 }
 
@@ -68,7 +74,10 @@ static void save(struct saver *saver) {
     list_remove(&s->dirty_link);
     count++;
   }
-  if (!count) return;
+  if (!count) {
+    if (!list_empty(&saver->dirty)) loop_timer_start(saver->courier->loop, &saver->timer, SAVE_EVERY_US); // out of memory
+    return;
+  }
   for (size_t i = 0; i < count; i++)
     saver->changes[i] = (struct store_change){.table = STORE_POSITIONS, .key = slice_of(saver->saved[i].id),
                                               .value = slice_make(saver->values.at + saver->saved[i].at, saver->saved[i].len)};
@@ -135,10 +144,27 @@ static void letter_free(struct letter *l) {
   mem_free(l);
 }
 
+// What it was to settle is run again unless that is done.
+static void letter_end(struct letter *l, bool written) {
+  struct stream *s = l->stream;
+  s->letters--;
+  s->courier->saver->letters--;
+  if (!s->removed) {
+    if (!written) stream_again(s, l->ordinal);
+    else if (l->settles) stream_settle(s, l->ordinal);
+    if (written) stream_dead_letter_counted(s, l->reason);
+    stream_wake(s);
+  }
+  letter_free(l);
+  stream_rest(s);
+}
+
 static void submit(struct letter *l);
 
 static void submit_again(struct loop_timer *timer) {
-  submit((struct letter *)((char *)timer - offsetof(struct letter, timer)));
+  struct letter *l = (struct letter *)((char *)timer - offsetof(struct letter, timer));
+  if (l->stream->removed) letter_end(l, false);
+  else submit(l);
 }
 
 static void letter_written(struct store_write *write) {
@@ -149,15 +175,7 @@ static void letter_written(struct store_write *write) {
     l->timer.run = submit_again;
     if (loop_timer_start(s->courier->loop, &l->timer, LETTER_RETRY_MS * 1000)) return;
   }
-  s->letters--;
-  s->courier->saver->letters--;
-  if (!s->removed && write->ok) {
-    if (l->settles) stream_settle(s, l->ordinal);
-    stream_dead_letter_counted(s, l->reason);
-    stream_wake(s);
-  }
-  letter_free(l);
-  stream_rest(s);
+  letter_end(l, write->ok);
 }
 
 static void submit(struct letter *l) {
@@ -196,16 +214,9 @@ static void write_letter(struct letter *l, const struct journal_block *block) {
   const struct record_header *row = NULL;
   for (uint32_t i = 0; block && i < block->count && !row; i++)
     if (block->rows[i].sequence == l->sequence) row = &block->rows[i];
-  if (write_key(l) && write_value(l, row, row ? journal_block_record(block, row) : slice_of(""))) {
-    submit(l);
-    return;
-  }
-  struct stream *s = l->stream; // out of memory: the record is run again later
-  s->letters--;
-  s->courier->saver->letters--;
-  stream_again(s, l->ordinal);
-  letter_free(l);
-  stream_rest(s);
+  bool ok = !l->stream->removed && write_key(l) && write_value(l, row, row ? journal_block_record(block, row) : slice_of(""));
+  if (ok) submit(l);
+  else letter_end(l, false); // out of memory: the record is run again later
 }
 
 static void letter_fetched(struct journal_fetch *fetch) {

@@ -37,6 +37,7 @@ static struct outfit *outfit_new(struct courier *c, struct definition *definitio
   definition_ref(definition);
   o->definition = definition;
   o->limits = *sink_binding_limits(o->binding);
+  if (o->limits.bytes > LIMIT_WINDOW_BYTES) o->limits.bytes = LIMIT_WINDOW_BYTES; // more than that a stream never holds
   return o;
 }
 
@@ -66,7 +67,7 @@ void stream_enter(struct stream *s, enum stream_state state, const char *why) {
              why ? why : "");
   if (stream_stopped(s)) {
     stream_shed(s);
-    feed_drop_block(s);
+    feed_fall_behind(s);
   }
 }
 
@@ -119,7 +120,7 @@ void stream_failed(struct stream *s, const char *why, int http_status, uint64_t 
              s->failures, why);
   s->breaker_open = true;
   courier_set_timer(s->courier, &s->courier->breaker_timers, &s->breaker, courier_now_ms() + delay_ms);
-  feed_drop_block(s);
+  feed_fall_behind(s);
   if (budget_exhausted(s->courier->options.budget)) stream_shed(s);
 }
 
@@ -138,6 +139,7 @@ void stream_wake(struct stream *s) {
 void stream_settle(struct stream *s, uint64_t ordinal) {
   if (!window_holds(&s->window, ordinal)) return;
   window_mark(&s->window, ordinal, WINDOW_SETTLED);
+  atomic_store_explicit(&s->status->unsettled_read, s->window.count, memory_order_relaxed);
   saver_touch(s);
 }
 
@@ -174,7 +176,7 @@ struct stream *stream_new(struct courier *courier, struct definition *definition
   s->worker = (unsigned)(hash_bytes(definition->id, strlen(definition->id), 1) % pool_workers(courier->options.pool));
   s->route = (struct router_entry){.organisation = definition->organisation, .kinds = definition->kinds};
   s->next = definition->start;
-  s->hints_lost = true; // what the journal has had before is not known
+  s->line.lost = true; // until it has caught up
   status_ref(status);
   s->status = status;
   list_init(&s->ready_lanes);
@@ -190,7 +192,7 @@ void stream_remove(struct stream *s) {
   delivery_cancel_all(s);
   s->removed = true;
   close_breaker(s);
-  feed_drop_block(s);
+  feed_fall_behind(s);
   lanes_free(s);
   make_jobs_stale(s);
   list_remove(&s->ready_link);
@@ -205,7 +207,7 @@ void stream_rest(struct stream *s) {
   forget_program(s);
   window_fini(&s->window);
   outfit_unref(s->outfit);
-  definition_unref(s->awaited);
+  outfit_unref(s->awaited);
   status_unref(s->status);
   mem_free(s);
 }
@@ -234,22 +236,21 @@ static void follow_active(struct stream *s) {
   else if (stream_state(s) == STREAM_INACTIVE) stream_resume(s);
 }
 
-bool stream_redefine(struct stream *s, struct definition *definition, struct err *err) {
-  struct definition *now = definition ? definition : s->awaited;
-  struct outfit *outfit = outfit_new(s->courier, now, err);
-  if (!outfit) return false;
-  if (!same_lanes(s->outfit, outfit) && s->sending) {
-    outfit_unref(outfit);
-    definition_ref(definition);
-    definition_unref(s->awaited);
-    s->awaited = definition;
-    return true;
-  }
-  definition_unref(s->awaited);
+void stream_take_awaited(struct stream *s) {
+  struct outfit *outfit = s->awaited;
+  if (!outfit || (s->sending && !same_lanes(s->outfit, outfit))) return;
   s->awaited = NULL;
   take_over(s, outfit);
   follow_active(s);
   stream_wake(s);
+}
+
+bool stream_redefine(struct stream *s, struct definition *definition, struct err *err) {
+  struct outfit *outfit = outfit_new(s->courier, definition, err);
+  if (!outfit) return false;
+  outfit_unref(s->awaited);
+  s->awaited = outfit;
+  stream_take_awaited(s);
   return true;
 }
 

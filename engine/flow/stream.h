@@ -15,6 +15,7 @@
 #include "flow/batch.h"
 #include "flow/definition.h"
 #include "flow/router.h"
+#include "flow/stage.h"
 #include "flow/status.h"
 #include "flow/window.h"
 #include "journal/journal.h"
@@ -23,7 +24,7 @@
 struct courier;
 struct stream;
 
-enum { STREAM_JOBS = 2, STREAM_HINTS = 12, BREAKER_FAILURES = 5, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10 };
+enum { STREAM_JOBS = 2, BREAKER_FAILURES = 5, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10 };
 
 // What a batch is made and sent with: one version of definition, script, sink and settings. Counted by its courier's thread.
 struct outfit {
@@ -54,7 +55,7 @@ struct lane { // one order of delivery
 struct stream {
   struct courier *courier;
   struct outfit *outfit;
-  struct definition *awaited; // a change of lanes' shape waits until no request is out; NULL: none
+  struct outfit *awaited; // a change of lanes' shape waits until no request is out; NULL: none
   struct status *status;
   struct router_entry route;
   unsigned worker;
@@ -63,9 +64,7 @@ struct stream {
   uint64_t next;         // sequence of the journal to read next
   uint64_t cursor;       // ordinal to look from for what is to be read again
   bool caught_up;        // has read all that the courier has routed
-  uint64_t hints[STREAM_HINTS]; // blocks with records for it, by first sequence, a ring; all up to `routed` unless hints_lost
-  uint8_t hint_head, hint_count;
-  bool hints_lost;
+  struct stage_line line; // its place among the courier's staged blocks
   bool fetching;         // a read from disk is under way
   struct journal_fetch fetch;
   struct journal_block *block; // what it brought; holds one of the courier's slots
@@ -111,8 +110,9 @@ void stream_enter(struct stream *s, enum stream_state state, const char *why); /
 enum stream_state stream_state(const struct stream *s);
 bool stream_stopped(const struct stream *s); // paused, error or inactive: neither reads nor sends
 void stream_resume(struct stream *s);        // activate: from the position on
-// A new version takes over between two batches (NULL: the one that was awaited). False: its settings can't be used; the old goes on.
+// A new version takes over between two batches. False: its settings can't be used; the old goes on.
 bool stream_redefine(struct stream *s, struct definition *definition, struct err *err);
+void stream_take_awaited(struct stream *s);  // the version that waited takes over, if it may by now
 void stream_shed(struct stream *s);          // gives back all memory of batches that are not out; they are made again
 void stream_settle(struct stream *s, uint64_t ordinal);
 void stream_again(struct stream *s, uint64_t ordinal); // this record is to be read again
@@ -127,7 +127,8 @@ void outfit_unref(struct outfit *o); // takes NULL
 // ---- feed.c ----
 void feed_stream(struct stream *s); // reads as much as may be read now
 void feed_drop_block(struct stream *s);
-void feed_hint(struct stream *s, uint64_t block); // the block that begins with this sequence has records for it
+void feed_fall_behind(struct stream *s); // out of line: it reads on its own until it has caught up
+bool feed_blocked(const struct stream *s); // it can't read, and not for a moment only
 
 // ---- harvest.c ----
 struct harvest_item { // a record in a job
@@ -161,7 +162,9 @@ void lane_offer(struct lane *lane, bool in_haste); // makes it ready if its firs
 void lane_free(struct lane *lane);
 void lanes_flush(struct stream *s); // what waited for more goes now, unless more is coming at once
 void lanes_shed(struct stream *s);
-void lanes_close_gaps(struct stream *s);
+// What hollow batches wait for is no longer kept (`all`), or there is no room for it: they go with what has come, and what comes
+// later goes behind them. Without `all` those that have nothing wait on.
+void lanes_close_gaps(struct stream *s, bool all);
 void lanes_free(struct stream *s);
 void lanes_release(struct stream *s, bool all); // lanes in back-off go at once; without `all` not those with a Retry-After
 struct lane *lane_each(struct stream *s, size_t *i);

@@ -333,7 +333,16 @@ static bool load_one(struct slice key, struct slice value, void *arg) {
   return true;
 }
 
+static void opened(struct courier_command *command) {
+  mem_free(command);
+}
+
 bool streams_load(struct streams *all, struct err *err) {
-  return store_each(all->options.store, STORE_STREAMS, slice_of(""), slice_of(""), load_one, all) ||
-         err_set(err, "can't read the streams from the store");
+  bool ok = store_each(all->options.store, STORE_STREAMS, slice_of(""), slice_of(""), load_one, all);
+  for (unsigned i = 0; i < all->options.courier_count; i++) {
+    struct courier_command *open = mem_must(mem_zero(1, sizeof *open));
+    *open = (struct courier_command){.order = COURIER_OPEN, .reply = all->options.loop, .done = opened};
+    courier_command(all->options.couriers[i], open);
+  }
+  return ok || err_set(err, "can't read the streams from the store");
 }

@@ -20,6 +20,7 @@ enum {
   RUN_SHARE = 6,  // the filter of a merged run too, so that dropping the oldest does not forget nearly all
   SPAN_SHARE = 8, // a merged run covers at most this part of the window
   RETRY_MS = 1000,
+  AHEAD = 16, // keys fetched into the cache before they are asked for
 };
 
 struct dedupe {
@@ -29,7 +30,8 @@ struct dedupe {
   struct dedupe_merge_limits limits;
   // the writer's:
   struct dedupe_span hot_span;
-  uint32_t *undo; // slots that the last put has filled
+  struct dedupe_ids put_ids; // of the last put
+  uint32_t *undo;            // slots that the last put has filled
   size_t undo_count, undo_cap;
   // under lock: changed by one side while the other may read
   pthread_mutex_t lock;
@@ -38,18 +40,31 @@ struct dedupe {
   struct dedupe_parts parts;
   uint64_t covered;
   bool stop;
+  bool complained; // the thread's: the last write failed, and it was said
   pthread_t thread;
   bool running;
 };
 
-struct dedupe_key dedupe_key(const struct dedupe *d, const struct record_header *h) {
+static struct dedupe_key key_of(const struct dedupe *d, const struct record_header *h) {
   const uint64_t *seed = d->options.seed;
   uint64_t organisation = (uint64_t)h->organisation, id = (uint64_t)h->id;
-  struct dedupe_key key = {
-      hash_fold(hash_fold(organisation ^ seed[0], seed[1] + h->kind) ^ id, seed[1] ^ 0xe7037ed1a0b428dbu),
-      hash_fold(hash_fold(organisation ^ seed[2], seed[3] + h->kind) ^ id, seed[3] ^ 0xa0761d6478bd642fu)};
+  uint64_t high = hash_fold(organisation ^ seed[0], seed[1] + h->kind) ^ id;
+  uint64_t low = hash_fold(organisation ^ seed[2], seed[3] + h->kind) ^ id;
+  struct dedupe_key key = {hash_fold(high, seed[1] ^ 0xe7037ed1a0b428dbu),
+                           hash_fold(low, seed[3] ^ 0xa0761d6478bd642fu)};
   if (!(key.high | key.low)) key.low = 1;
   return key;
+}
+
+void dedupe_group_begin(struct dedupe_group *group, struct dedupe_key *keys, bool *duplicate) {
+  *group = (struct dedupe_group){.keys = keys, .duplicate = duplicate};
+  dedupe_ids_init(&group->ids);
+}
+
+void dedupe_group_add(struct dedupe_group *group, const struct dedupe *d,
+                      const struct record_header *header) {
+  group->keys[group->count++] = key_of(d, header);
+  dedupe_ids_add(&group->ids, header->kind, header->id);
 }
 
 static struct dedupe_set *new_set(size_t keys) {
@@ -68,6 +83,11 @@ static bool room_to_undo(struct dedupe *d, size_t count) {
   return true;
 }
 
+static void begin_span(struct dedupe *d, uint64_t at) {
+  d->hot_span = (struct dedupe_span){.first = at, .end = at};
+  dedupe_ids_init(&d->hot_span.ids);
+}
+
 // Makes the hot set a part when it has no room for that many more.
 static bool room_in_hot(struct dedupe *d, size_t count) {
   if (dedupe_set_room(d->hot) >= count) return true;
@@ -79,7 +99,7 @@ static bool room_in_hot(struct dedupe *d, size_t count) {
     d->hot = set;
     if (full->count) d->parts.at[d->parts.count++] = (struct dedupe_part){.set = full, .span = d->hot_span};
     if (!full->count) dedupe_part_fini(&(struct dedupe_part){.set = full});
-    d->hot_span = (struct dedupe_span){.first = d->hot_span.end, .end = d->hot_span.end};
+    begin_span(d, d->hot_span.end);
     pthread_cond_signal(&d->wake);
   }
   pthread_mutex_unlock(&d->lock);
@@ -88,30 +108,30 @@ static bool room_in_hot(struct dedupe *d, size_t count) {
 }
 
 // Undone in reverse, an insertion leaves the table as it was before: none that came later is there any more.
-static size_t put_hot(struct dedupe *d, const struct dedupe_key *keys, size_t count, bool *duplicate) {
-  enum { AHEAD = 16 };
+static size_t put_hot(struct dedupe *d, const struct dedupe_group *g) {
   struct dedupe_set *hot = d->hot;
-  for (size_t i = 0; i < count; i++) {
-    if (i + AHEAD < count) dedupe_set_prefetch(hot, keys[i + AHEAD]);
-    if (duplicate[i]) continue;
-    size_t slot = dedupe_set_find(hot, keys[i]);
-    duplicate[i] = hot->slots[slot].high | hot->slots[slot].low;
-    if (duplicate[i]) continue;
-    hot->slots[slot] = keys[i];
+  for (size_t i = 0; i < g->count; i++) {
+    if (i + AHEAD < g->count) dedupe_set_prefetch(hot, g->keys[i + AHEAD]);
+    if (g->duplicate[i]) continue;
+    size_t slot = dedupe_set_find(hot, g->keys[i]);
+    g->duplicate[i] = hot->slots[slot].high | hot->slots[slot].low;
+    if (g->duplicate[i]) continue;
+    hot->slots[slot] = g->keys[i];
     d->undo[d->undo_count++] = (uint32_t)slot;
   }
   hot->count += d->undo_count;
   return d->undo_count;
 }
 
-size_t dedupe_put(struct dedupe *d, const struct dedupe_key *keys, size_t count, bool *duplicate) {
-  if (!room_to_undo(d, count) || !room_in_hot(d, count)) return SIZE_MAX;
-  memset(duplicate, 0, count * sizeof *duplicate);
+size_t dedupe_put(struct dedupe *d, const struct dedupe_group *group) {
+  if (!room_to_undo(d, group->count) || !room_in_hot(d, group->count)) return SIZE_MAX;
+  memset(group->duplicate, 0, group->count * sizeof *group->duplicate);
   d->undo_count = 0;
+  d->put_ids = group->ids;
   pthread_mutex_lock(&d->lock);
-  dedupe_parts_mark(&d->parts, keys, count, duplicate);
+  dedupe_parts_mark(&d->parts, group);
   pthread_mutex_unlock(&d->lock);
-  return put_hot(d, keys, count, duplicate);
+  return put_hot(d, group);
 }
 
 void dedupe_undo(struct dedupe *d) {
@@ -126,6 +146,7 @@ void dedupe_settle(struct dedupe *d, uint64_t end, int64_t received_ms) {
   if (!d->hot_span.oldest_ms) d->hot_span.oldest_ms = received_ms;
   d->hot_span.newest_ms = received_ms;
   d->hot_span.end = end;
+  dedupe_ids_join(&d->hot_span.ids, &d->put_ids);
   pthread_mutex_unlock(&d->lock);
 }
 
@@ -212,7 +233,8 @@ static bool do_job(struct dedupe *d, const struct job *job) {
       job->parts[0].set ? dedupe_parts_write(&job->parts[0], d->folder, d->options.seed[0], &err)
                         : dedupe_parts_merge(job->parts, job->count, d->folder, d->options.seed[0], &err);
   if (run) replace(d, job->from, job->count, run);
-  if (!run) log_warn("dedupe=%s doing=write error=\"%s\"", d->folder, err.text);
+  if (!run && !d->complained) log_warn("dedupe=%s doing=write error=\"%s\"", d->folder, err.text);
+  d->complained = !run;
   return run != NULL;
 }
 
@@ -261,7 +283,7 @@ static void forget_useless(struct dedupe *d) {
     dedupe_part_fini(&p->at[p->count]);
   }
   d->covered = p->count ? p->at[p->count - 1].span.end : d->options.replay_from;
-  d->hot_span = (struct dedupe_span){.first = d->covered, .end = d->covered};
+  begin_span(d, d->covered);
 }
 
 static bool start(struct dedupe *d) {

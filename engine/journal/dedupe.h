@@ -4,7 +4,7 @@
 // sorted run (dedupe_run.h) that is mapped with its filter; runs are merged so that few need to be asked. The
 // oldest go first when the budget or the window is passed.
 #pragma once
-#include "journal/dedupe_set.h"
+#include "journal/dedupe_parts.h"
 #include "journal/record.h"
 
 struct dedupe;
@@ -21,12 +21,15 @@ struct dedupe_options {
 struct dedupe *dedupe_open(const struct dedupe_options *options, struct err *err); // starts its thread
 void dedupe_close(struct dedupe *dedupe); // writes down nothing: what no run covers is replayed; takes NULL
 
-struct dedupe_key dedupe_key(const struct dedupe *dedupe, const struct record_header *header);
+// A group is begun empty, with room for its keys and marks.
+void dedupe_group_begin(struct dedupe_group *group, struct dedupe_key *keys, bool *duplicate);
+void dedupe_group_add(struct dedupe_group *group, const struct dedupe *dedupe,
+                      const struct record_header *header);
 
 // All below are for the writer's thread alone (and, before it runs, the one that opens).
-// Marks duplicates among the keys, of what was seen and of each other, and puts in the rest. Returns how many
+// Marks duplicates in the group, of what was seen and of each other, and puts in the rest. Returns how many
 // are new; SIZE_MAX: out of memory, nothing was put in.
-size_t dedupe_put(struct dedupe *dedupe, const struct dedupe_key *keys, size_t count, bool *duplicate);
+size_t dedupe_put(struct dedupe *dedupe, const struct dedupe_group *group);
 void dedupe_undo(struct dedupe *dedupe); // takes out what the last put has put in
 // The last put's records are in the journal, which ends at `end` now; received_ms is theirs.
 void dedupe_settle(struct dedupe *dedupe, uint64_t end, int64_t received_ms);

@@ -97,32 +97,30 @@ bool dedupe_parts_scan(struct dedupe_parts *p, const char *folder, uint64_t bran
   return true;
 }
 
-static void mark_by_run(const struct dedupe_run *run, const struct dedupe_key *keys, size_t count,
-                        bool *duplicate) {
-  for (size_t i = 0; i < count && i < AHEAD; i++)
+static void mark_by_run(const struct dedupe_run *run, const struct dedupe_group *g) {
+  const struct dedupe_key *keys = g->keys;
+  for (size_t i = 0; i < g->count && i < AHEAD; i++)
     __builtin_prefetch(dedupe_run_line(run, keys[i]));
-  for (size_t i = 0; i < count; i++) {
-    if (i + AHEAD < count) __builtin_prefetch(dedupe_run_line(run, keys[i + AHEAD]));
-    if (dedupe_run_may_have(run, keys[i]) && dedupe_run_has(run, keys[i])) duplicate[i] = true;
+  for (size_t i = 0; i < g->count; i++) {
+    if (i + AHEAD < g->count) __builtin_prefetch(dedupe_run_line(run, keys[i + AHEAD]));
+    if (dedupe_run_may_have(run, keys[i]) && dedupe_run_has(run, keys[i])) g->duplicate[i] = true;
   }
 }
 
-static void mark_by_set(const struct dedupe_set *set, const struct dedupe_key *keys, size_t count,
-                        bool *duplicate) {
-  for (size_t i = 0; i < count; i++) {
-    if (i + AHEAD < count) dedupe_set_prefetch(set, keys[i + AHEAD]);
-    if (dedupe_set_has(set, keys[i])) duplicate[i] = true;
+static void mark_by_set(const struct dedupe_set *set, const struct dedupe_group *g) {
+  for (size_t i = 0; i < g->count; i++) {
+    if (i + AHEAD < g->count) dedupe_set_prefetch(set, g->keys[i + AHEAD]);
+    if (dedupe_set_has(set, g->keys[i])) g->duplicate[i] = true;
   }
 }
 
-void dedupe_parts_mark(const struct dedupe_parts *p, const struct dedupe_key *keys, size_t count,
-                       bool *duplicate) {
-  for (size_t i = 0; i < p->count; i++) {
-    const struct dedupe_part *part = &p->at[i];
+void dedupe_parts_mark(const struct dedupe_parts *p, const struct dedupe_group *group) {
+  for (const struct dedupe_part *part = p->at; part < p->at + p->count; part++) {
+    if (!dedupe_ids_meet(&part->span.ids, &group->ids)) continue;
     if (part->run)
-      mark_by_run(part->run, keys, count, duplicate);
+      mark_by_run(part->run, group);
     else
-      mark_by_set(part->set, keys, count, duplicate);
+      mark_by_set(part->set, group);
   }
 }
 
@@ -199,8 +197,10 @@ struct dedupe_run *dedupe_parts_merge(const struct dedupe_part *first, size_t co
   struct dedupe_run *run = NULL;
   size_t keys = 0;
   struct dedupe_span span = first->span;
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     keys += first[i].run->count;
+    dedupe_ids_join(&span.ids, &first[i].span.ids);
+  }
   span.end = first[count - 1].span.end;
   span.newest_ms = first[count - 1].span.newest_ms;
   if (dedupe_writer_init(&writer, folder, &span, brand, keys, err)) {

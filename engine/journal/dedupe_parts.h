@@ -25,9 +25,15 @@ size_t dedupe_parts_bytes(const struct dedupe_parts *p); // sets and filters
 // Opens the runs of a folder and removes what is unfinished, damaged or covered by a merged one.
 bool dedupe_parts_scan(struct dedupe_parts *p, const char *folder, uint64_t brand, struct err *err);
 
+struct dedupe_group { // of records to look up
+  size_t count;
+  struct dedupe_key *keys; // the caller's
+  bool *duplicate;         // the caller's
+  struct dedupe_ids ids;
+};
+
 // Marks the keys that are in any part.
-void dedupe_parts_mark(const struct dedupe_parts *p, const struct dedupe_key *keys, size_t count,
-                       bool *duplicate);
+void dedupe_parts_mark(const struct dedupe_parts *p, const struct dedupe_group *group);
 
 // Which neighbours to merge next: *from <= i < *to; false: none. A pure decision: MERGE_RUNS runs of about
 // one size, the newest such, that are not too many keys or too long a time together.

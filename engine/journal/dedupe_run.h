@@ -9,6 +9,7 @@
 // look like one.
 #pragma once
 #include "base/err.h"
+#include "journal/dedupe_ids.h"
 #include "journal/dedupe_set.h"
 #include <limits.h>
 
@@ -17,6 +18,7 @@ enum { DEDUPE_LINE_WORDS = 8, DEDUPE_FILTER_BITS = 12 }; // a key
 struct dedupe_span {
   uint64_t first, end;          // sequences
   int64_t oldest_ms, newest_ms; // times of receipt
+  struct dedupe_ids ids;
 };
 
 struct dedupe_run {
@@ -75,4 +77,5 @@ static inline bool dedupe_run_may_have(const struct dedupe_run *run, struct dedu
   missing |= dedupe_filter_bits(key, 1) & ~line[dedupe_filter_word(key, 1)];
   return !missing;
 }
-bool dedupe_run_has(const struct dedupe_run *run, struct dedupe_key key); // may_have said yes: whether it does
+bool dedupe_run_has(const struct dedupe_run *run,
+                    struct dedupe_key key); // may_have said yes: whether it does

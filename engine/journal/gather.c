@@ -33,11 +33,13 @@ static bool reserve(struct gather *g, size_t rows) {
   return true;
 }
 
-static void hash_all(struct gather *g, const struct gather_group *group, const struct dedupe *dedupe) {
-  struct dedupe_key *key = g->keys;
+static size_t put_all(struct gather *g, const struct gather_group *group, struct dedupe *dedupe) {
+  struct dedupe_group seen;
+  dedupe_group_begin(&seen, g->keys, g->duplicate);
   for (const struct journal_append *a = group->first; a; a = a->next)
     for (size_t i = 0; i < a->count; i++)
-      *key++ = dedupe_key(dedupe, &a->records[i]);
+      dedupe_group_add(&seen, dedupe, &a->records[i]);
+  return dedupe_put(dedupe, &seen);
 }
 
 // Lists the new records in order of arrival; returns the sum of their lengths.
@@ -91,8 +93,7 @@ bool gather(struct gather *g, const struct gather_group *group, struct dedupe *d
             int64_t now_ms, struct journal_block **block) {
   *block = NULL;
   if (!reserve(g, group->records)) return false;
-  hash_all(g, group, dedupe);
-  size_t fresh = dedupe_put(dedupe, g->keys, group->records, g->duplicate);
+  size_t fresh = put_all(g, group, dedupe);
   if (fresh == SIZE_MAX) return false;
   size_t bytes = list_new(g, group);
   if (!fresh) return true;

@@ -8,7 +8,10 @@
 //                                                  it was begun; preallocated and zeroed ahead, so that a sync writes data alone
 //   DATA/journal/YYYY-MM-DD/SSSSSSSSSSSSSSSS.idx   which blocks hold which organisation; written when the segment closes,
 //                                                  rebuilt from the block tables when lost
+//   DATA/journal/next.seg                          the segment that is made ready for when the newest is full
 //   DATA/journal/dedupe/...                        sorted runs of recent identities, each with its filter
+//   DATA/journal/identity                          the brand all blocks bear (bytes of a record never pass for a block) and the
+//                                                  seeds of the identities' hash: secret, made once
 //
 //   segment = block*   block = block_header | table (zstd) | frame* (zstd)      every block begins at a multiple of 64 bytes
 //   A block is one group commit. Its table has one record_header a record, ordered by organisation, then sequence; its frames hold
@@ -90,7 +93,8 @@ struct journal_block *journal_recent(struct journal *journal, uint64_t sequence)
 
 // From disk, by a desk thread: the first block at or after `sequence` that has a record of `organisation` (a block in memory is
 // given as it is). `done` runs on `loop`. block NULL: there is none below `next`; `next` is where to go on in any case: the
-// block's end, or the head as it was. `lost`: sequences in [sequence, next) that retention removed or damage made unreadable.
+// block's end, or the head as it was. No block and `next` below the head: memory or descriptors were short, try later
+// from there. `lost`: sequences in [sequence, next) that retention removed or damage made unreadable.
 struct journal_fetch {
   struct loop *loop;
   uint64_t sequence;

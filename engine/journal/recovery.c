@@ -199,9 +199,11 @@ static bool replay_block(struct replay *r, const struct segment_walk *walk) {
     r->cap = r->keys && r->duplicate ? count : 0;
     if (!r->cap) return false;
   }
+  struct dedupe_group group;
+  dedupe_group_begin(&group, r->keys, r->duplicate);
   for (size_t i = 0; i < count; i++)
-    r->keys[i] = dedupe_key(r->journal->dedupe, &walk->decoder.rows[i]);
-  if (dedupe_put(r->journal->dedupe, r->keys, count, r->duplicate) == SIZE_MAX) return false;
+    dedupe_group_add(&group, r->journal->dedupe, &walk->decoder.rows[i]);
+  if (dedupe_put(r->journal->dedupe, &group) == SIZE_MAX) return false;
   dedupe_settle(r->journal->dedupe, block_header_end(&walk->header), walk->header.received_ms);
   return true;
 }

@@ -160,12 +160,3 @@ bool segment_mark_damage(struct segment *segment, uint32_t offset) {
   pthread_mutex_unlock(&segment->lock);
   return !known;
 }
-
-int64_t segment_newest_ms(struct segment *segment) {
-  pthread_mutex_lock(&segment->lock);
-  int64_t newest = 0;
-  if (segment_load(segment, NULL) && segment->index.count)
-    newest = segment->index.blocks[segment->index.count - 1].received_ms;
-  pthread_mutex_unlock(&segment->lock);
-  return newest;
-}

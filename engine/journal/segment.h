@@ -53,5 +53,3 @@ void segment_release(struct segment *segment);
 bool segment_finish(struct segment *segment, struct err *err);
 // True the first time for this block: then it is to be counted and logged.
 bool segment_mark_damage(struct segment *segment, uint32_t offset);
-// The newest record's time of receipt; 0 without blocks.
-int64_t segment_newest_ms(struct segment *segment);

@@ -103,8 +103,9 @@ static bool tidy_one(struct segment_maker *maker) {
   maker->untidy = segment->next_untidy;
   pthread_mutex_unlock(&maker->lock);
   bool done = segment_finish(segment, &err);
-  if (!done) log_warn("segment=%s doing=finish error=\"%s\"", segment->path, err.text);
+  if (!done && !maker->complained) log_warn("segment=%s doing=finish error=\"%s\"", segment->path, err.text);
   pthread_mutex_lock(&maker->lock);
+  maker->complained = !done;
   if (done || maker->stop) {
     segment_unref(segment);
   } else {
@@ -181,9 +182,11 @@ void segment_maker_stop(struct segment_maker *maker) {
 
 void segment_maker_want(struct segment_maker *maker) {
   pthread_mutex_lock(&maker->lock);
+  bool ready = maker->state == MAKER_READY;
   maker->wanted = true;
   pthread_cond_signal(&maker->wake);
   pthread_mutex_unlock(&maker->lock);
+  if (ready && maker->made) maker->made(maker->arg);
 }
 
 void segment_maker_tidy(struct segment_maker *maker, struct segment *segment) {

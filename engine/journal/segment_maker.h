@@ -25,13 +25,14 @@ struct segment_maker {
   int fd;
   off_t size;
   int error;              // errno of a failed attempt
+  bool complained;        // the last finish failed, and it was said
   struct segment *untidy; // a reference each, linked by `next_untidy`
 };
 
 bool segment_maker_start(struct segment_maker *maker,
                          struct err *err);            // folder, bytes, made and arg set by the caller
 void segment_maker_stop(struct segment_maker *maker); // finishes what is to be tidied; takes zeroed
-void segment_maker_want(struct segment_maker *maker); // make one ahead
+void segment_maker_want(struct segment_maker *maker); // one ahead; when one is there it calls `made` itself
 void segment_maker_tidy(struct segment_maker *maker,
                         struct segment *segment); // to be finished: it is not the newest any more
 

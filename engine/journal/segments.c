@@ -176,7 +176,7 @@ static void unload_oldest(struct segments *s, const struct segment *keep) {
     pthread_mutex_unlock(&one->lock);
   }
   if (!oldest || (loaded < LIMIT_LOADED_SEGMENTS && bytes < LIMIT_LOADED_INDEX_BYTES)) return;
-  pthread_mutex_lock(&oldest->lock);
+  if (pthread_mutex_trylock(&oldest->lock)) return;
   segment_unload(oldest);
   pthread_mutex_unlock(&oldest->lock);
 }
@@ -196,19 +196,28 @@ bool segments_lock(struct segments *s, struct segment *segment, struct err *err)
   return false;
 }
 
-int64_t segments_oldest_day(struct segments *s) {
-  pthread_mutex_lock(&s->lock);
-  int64_t day = s->count ? s->at[0]->day : INT64_MIN;
-  pthread_mutex_unlock(&s->lock);
-  return day;
+int64_t segments_newest_ms(struct segments *s, struct segment *segment) {
+  if (!segments_lock(s, segment, NULL)) return 0;
+  const struct org_index *index = &segment->index;
+  int64_t newest = index->count ? index->blocks[index->count - 1].received_ms : 0;
+  pthread_mutex_unlock(&segment->lock);
+  return newest;
 }
 
-void segments_drop_day(struct segments *s, int64_t day) {
+struct segment *segments_take_first(struct segments *s) {
   pthread_mutex_lock(&s->lock);
-  size_t gone = 0;
-  while (gone < s->count && s->at[gone]->day == day)
-    segment_unref(s->at[gone++]);
-  s->count -= gone;
-  memmove(s->at, s->at + gone, s->count * sizeof(struct segment *));
+  assert(s->count > 0);
+  struct segment *first = s->at[0];
+  memmove(s->at, s->at + 1, --s->count * sizeof(struct segment *));
   pthread_mutex_unlock(&s->lock);
+  return first;
+}
+
+bool segments_have_day(struct segments *s, int64_t day) {
+  bool have = false;
+  pthread_mutex_lock(&s->lock);
+  for (size_t i = 0; i < s->count; i++)
+    have = have || s->at[i]->day == day;
+  pthread_mutex_unlock(&s->lock);
+  return have;
 }

@@ -31,6 +31,8 @@ uint64_t segments_bytes(struct segments *s);
 // Locks the segment with its index loaded; unloads others that were not used for long. False (and not
 // locked): can't be loaded.
 bool segments_lock(struct segments *s, struct segment *segment, struct err *err);
-// Takes out all segments of the oldest day. The day, or INT64_MIN when there is none.
-int64_t segments_oldest_day(struct segments *s);
-void segments_drop_day(struct segments *s, int64_t day);
+// The newest record's time of receipt; 0: it has none, or can't be read.
+int64_t segments_newest_ms(struct segments *s, struct segment *segment);
+struct segment *
+segments_take_first(struct segments *s); // out of the list, which has one; the caller's reference
+bool segments_have_day(struct segments *s, int64_t day);

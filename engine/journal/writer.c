@@ -182,7 +182,6 @@ static enum journal_result store(struct journal *j, struct journal_block *block,
   bool encoded = block_encode(&w->encoder, block, j->identity.brand, w->skipped);
   for (int tries = 0; encoded && result == JOURNAL_FULL && tries < 2; tries++)
     result = place_and_write(j, block->count, now_ms);
-  if (result == JOURNAL_FULL) segment_maker_want(&j->maker); // its success is what ends the state
   if (result == JOURNAL_STORED)
     publish(j, block);
   else
@@ -215,6 +214,7 @@ static void commit(struct journal *j, struct gather_group *group) {
     else
       dedupe_undo(j->dedupe);
     set_health(j, result);
+    if (result == JOURNAL_FULL) segment_maker_want(&j->maker); // its success is what ends the state
   }
   answer(j, group, result);
 }
@@ -273,7 +273,8 @@ void writer_stop(struct journal *j) {
 
 bool writer_roll(struct journal *j) {
   pthread_mutex_lock(&j->queue.lock);
-  j->queue.roll = true;
+  j->queue.roll_done = false;
+  j->queue.roll = !j->queue.stop;
   pthread_cond_signal(&j->queue.wake);
   while (j->queue.roll)
     pthread_cond_wait(&j->queue.rolled, &j->queue.lock);

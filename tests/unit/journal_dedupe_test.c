@@ -72,9 +72,11 @@ static size_t put(struct bench *b, int64_t from, int64_t to, bool settle) {
   size_t count = (size_t)(to - from);
   struct dedupe_key *keys = malloc(count * sizeof *keys);
   bool *duplicate = malloc(count);
+  struct dedupe_group group;
+  dedupe_group_begin(&group, keys, duplicate);
   for (int64_t id = from; id < to; id++)
-    keys[id - from] = dedupe_key(b->dedupe, &(struct record_header){.organisation = 3, .kind = 1, .id = id});
-  size_t fresh = dedupe_put(b->dedupe, keys, count, duplicate);
+    dedupe_group_add(&group, b->dedupe, &(struct record_header){.organisation = 3, .kind = 1, .id = id});
+  size_t fresh = dedupe_put(b->dedupe, &group);
   if (settle)
     dedupe_settle(b->dedupe, 1 + (uint64_t)to, clock_ms());
   else
@@ -104,6 +106,8 @@ static void runs_know_what_was_settled(void **state) {
   for (int64_t at = 0; at < MANY; at += STEP)
     assert_int_equal(put(&b, at, at + STEP, false), 0);
   assert_int_equal(put(&b, MANY, MANY + STEP, false), STEP);
+  for (int64_t id = 0; id < MANY; id += 997)
+    assert_int_equal(put(&b, id, id + 1, false), 0);
   wait_covered(&b, 150000);
   uint64_t covered = dedupe_covered(b.dedupe);
   assert_int_equal(dedupe_known_since(b.dedupe), INT64_MIN);
@@ -213,7 +217,7 @@ static void runs_find_their_keys(void **state) {
     set.slots[dedupe_set_find(&set, key)] = key;
     set.count++;
   }
-  struct dedupe_part part = {.set = &set, .span = {1, KEYS + 1, 10, 20}};
+  struct dedupe_part part = {.set = &set, .span = {.first = 1, .end = KEYS + 1}};
   struct dedupe_run *run = dedupe_parts_write(&part, folder, 9, &err);
   assert_non_null(run);
   dedupe_set_sorted(&set, keys);

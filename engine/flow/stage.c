@@ -1,0 +1,75 @@
+#include "flow/stage.h"
+
+#include <assert.h>
+
+enum { STAGE_BYTES = 12 << 20 };
+
+static struct staged *at(const struct stage *stage, uint32_t number) {
+  return (struct staged *)&stage->blocks[number % STAGE_BLOCKS];
+}
+
+static size_t bytes_of(const struct journal_block *block) {
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < block->count; i++) bytes += block->rows[i].length + sizeof block->rows[i];
+  return bytes;
+}
+
+bool stage_room(const struct stage *stage) {
+  return stage->end - stage->first < STAGE_BLOCKS && stage->bytes < STAGE_BYTES;
+}
+
+uint32_t stage_push(struct stage *stage, struct journal_block *block) {
+  assert(stage->end - stage->first < STAGE_BLOCKS);
+  journal_block_ref(block);
+  *at(stage, stage->end) = (struct staged){.block = block};
+  stage->bytes += bytes_of(block);
+  return stage->end++;
+}
+
+static void pop(struct stage *stage) {
+  struct staged *first = at(stage, stage->first++);
+  stage->bytes -= bytes_of(first->block);
+  journal_block_unref(first->block);
+  first->block = NULL;
+}
+
+void stage_trim(struct stage *stage) {
+  while (stage->first != stage->end && !at(stage, stage->first)->waiting) pop(stage);
+}
+
+void stage_clear(struct stage *stage) {
+  while (stage->first != stage->end) pop(stage);
+}
+
+struct journal_block *stage_find(const struct stage *stage, uint64_t sequence) {
+  uint32_t from = stage->first, to = stage->end;
+  while (from != to) { // the first block that ends behind it
+    uint32_t middle = from + (to - from) / 2;
+    if (at(stage, middle)->block->end <= sequence) from = middle + 1;
+    else to = middle;
+  }
+  struct journal_block *block = from != stage->end ? at(stage, from)->block : NULL;
+  return block && block->first <= sequence ? block : NULL;
+}
+
+void stage_hint(struct stage *stage, struct stage_line *line, uint32_t number) {
+  assert(line->count < STAGE_BLOCKS);
+  line->hints[(line->head + line->count++) % STAGE_BLOCKS] = number;
+  at(stage, number)->waiting++;
+}
+
+struct journal_block *stage_next(const struct stage *stage, const struct stage_line *line) {
+  return line->count ? at(stage, line->hints[line->head])->block : NULL;
+}
+
+void stage_done(struct stage *stage, struct stage_line *line) {
+  at(stage, line->hints[line->head])->waiting--;
+  line->head = (uint8_t)((line->head + 1) % STAGE_BLOCKS);
+  line->count--;
+  stage->moves++;
+}
+
+void stage_fall_behind(struct stage *stage, struct stage_line *line) {
+  while (line->count) stage_done(stage, line);
+  line->lost = true;
+}
