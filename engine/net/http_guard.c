@@ -30,6 +30,9 @@ enum phase {
 };
 
 enum {
+  BUFFEREVENT_READ_BYTES = 4096, // libevent 2.1's EVBUFFER_MAX_READ
+  READ_ON_BYTES = 64 << 10,
+  READ_ON_ROUNDS = 8,
   REFUSAL_BYTES = 2048,  // a refusal with its head
   ACCEPT_AGAIN_MS = 1000 // after an accept has failed
 };
@@ -40,6 +43,7 @@ struct http_guarded {
   struct http_guard *guard;
   struct bufferevent *bev; // with a reference of ours, so that it can be asked after evhttp has freed it
   enum phase phase;
+  bool reading_on; // inside read_on
   bool adopted;
   int refuse;           // status to refuse with once that is possible; 0: none
   uint64_t deadline_ms; // of the phase
@@ -203,10 +207,23 @@ static void soon(struct http_guarded *c) {
   event_active(c->guard->soon, EV_TIMEOUT, 0);
 }
 
+// A bufferevent reads 4 KB a system call. When so much has come, what else is there is read at one go; this runs inside the
+// bufferevent's reading, where the buffer takes it. The end of the stream and errors are left for its next read.
+static void read_on(struct http_guarded *c, struct evbuffer *input) {
+  struct evbuffer_iovec room;
+  c->reading_on = true;
+  for (ssize_t n = READ_ON_BYTES, left = READ_ON_ROUNDS; n == READ_ON_BYTES && left && c->phase == WAITING; left--) {
+    if (evbuffer_reserve_space(input, READ_ON_BYTES, &room, 1) != 1) break;
+    n = recv(bufferevent_getfd(c->bev), room.iov_base, READ_ON_BYTES, MSG_DONTWAIT);
+    room.iov_len = n > 0 ? (size_t)n : 0;
+    if (n <= 0 || evbuffer_commit_space(input, &room, 1)) break;
+  }
+  c->reading_on = false;
+}
+
 static void input_changed(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg) {
   struct http_guarded *c = arg;
   struct http_guard *g = c->guard;
-  (void)input;
   if (!info->n_added) return;
   if (c->phase == REFUSED) {
     drop_input(c);
@@ -220,6 +237,8 @@ static void input_changed(struct evbuffer *input, const struct evbuffer_cb_info 
     refuse(c, 413);
   } else if (c->receiving > LIMIT_HEADERS_BYTES && g->held > g->limits.bodies_bytes) {
     refuse(c, 503);
+  } else if (info->n_added == BUFFEREVENT_READ_BYTES && !c->reading_on) {
+    read_on(c, input);
   }
 }
 

@@ -69,7 +69,7 @@ static struct buf packed_as(const char *encoding, struct slice plain) {
 static char *bytes(size_t len, bool noise) {
   char *at = malloc(len + 1);
   assert_non_null(at);
-  for (size_t i = 0; i < len; i++) at[i] = (char)(noise ? rand_u64() : ' ');
+  for (size_t i = 0; i < len; i++) at[i] = noise ? (char)rand_u64() : (char)32;
   return at;
 }
 
@@ -210,19 +210,23 @@ static void random_bytes_are_broken(void **state) {
   }
 }
 
-// A byte that changed on the way is found out; zstd's frames have a check only if their maker put one in.
-static void a_changed_byte_never_passes_as_gzip(void **state) {
+// A byte that changed on the way is found out, unless it stands where nothing does. (zstd's frames have a check only if their maker put
+// one in.)
+static void a_changed_byte_never_changes_what_gzip_said(void **state) {
   (void)state;
   rand_seed(4);
   char *plain = bytes(3000, true);
   struct buf packed = gzipped(slice_make(plain, 3000));
+  size_t unnoticed = 0;
   for (size_t i = 10; i < packed.len; i++) { // behind the header, whose time and system do not matter
     packed.at[i] ^= 0x10;
     struct unpacked u = unpack_to("gzip", buf_slice(&packed), LIMIT);
-    assert_int_not_equal(u.result, UNPACK_DONE);
+    if (u.result == UNPACK_DONE) assert_true(slice_equal(u.plain, slice_make(plain, 3000)));
+    unnoticed += u.result == UNPACK_DONE;
     buf_fini(&u.out);
     packed.at[i] ^= 0x10;
   }
+  assert_true(unnoticed < 5);
   buf_fini(&packed);
   free(plain);
 }
@@ -251,7 +255,7 @@ int main(void) {
       cmocka_unit_test(a_window_beyond_reason_is_refused),
       cmocka_unit_test(a_body_that_ends_early_is_broken_wherever_it_ends),
       cmocka_unit_test(random_bytes_are_broken),
-      cmocka_unit_test(a_changed_byte_never_passes_as_gzip),
+      cmocka_unit_test(a_changed_byte_never_changes_what_gzip_said),
       cmocka_unit_test(without_memory_it_says_so),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
