@@ -80,9 +80,10 @@ static bool write_filtered(struct buf *b, const struct streams *all) {
     const struct stream_entry *entry = streams_at(all, i);
     struct status *s = entry->status;
     pthread_mutex_lock(&s->lock);
-    for (size_t r = 0; ok && r <= STATUS_REASONS && s->reasons[r].count; r++)
+    const struct status_reason *reason;
+    for (size_t r = 0; ok && (reason = status_reason(s, r)); r++)
       ok = buf_printf(b, "sluice_stream_filtered_total{stream=\"%s\",reason=\"", entry->definition->id) &&
-           write_label(b, s->reasons[r].reason) && buf_printf(b, "\"} %" PRIu64 "\n", s->reasons[r].count);
+           write_label(b, reason->text) && buf_printf(b, "\"} %" PRIu64 "\n", reason->count);
     pthread_mutex_unlock(&s->lock);
   }
   return ok;

@@ -177,6 +177,7 @@ static void tick(struct loop_timer *timer) {
 static void turn_end(void *arg) {
   struct courier *c = arg;
   if (c->draining) return;
+  c->turn_ms = courier_now_ms();
   route(c);
   if (!list_empty(&c->ready)) {
     shed_idle(c);
@@ -258,7 +259,7 @@ static bool add(struct courier *c, struct courier_command *command) {
   }
   list_push_back(&c->all, &s->all_link);
   bool delivered_before = atomic_load(&s->status->last_delivery_ms) != 0;
-  status_set_state(s->status, !s->outfit->definition->active ? STREAM_INACTIVE : delivered_before ? STREAM_LIVE : STREAM_PENDING);
+  stream_enter(s, !s->outfit->definition->active ? STREAM_INACTIVE : delivered_before ? STREAM_LIVE : STREAM_PENDING, NULL);
   stream_wake(s);
   return true;
 }
@@ -474,11 +475,8 @@ void courier_free(struct courier *c) {
   loop_timer_fini(&c->timer);
   loop_timer_fini(&c->ticker);
   stage_clear(&c->stage);
-  while (c->spare_jobs) {
-    struct harvest_job *next = c->spare_jobs->spare;
-    mem_free(c->spare_jobs);
-    c->spare_jobs = next;
-  }
+  harvest_free_spares(c->spare_jobs);
+  harvest_free_spares(c->spare_small_jobs);
   delivery_free_spares(c);
   loop_free(c->loop);
   mem_free(c->starved);

@@ -47,7 +47,8 @@ struct courier {
   struct loop_task another_turn;
   struct loop_timer ticker; // while senders are parked or the stage is full
   bool ticking;
-  struct harvest_job *spare_jobs;
+  struct harvest_job *spare_jobs, *spare_small_jobs;
+  uint64_t turn_ms;        // courier_now_ms when this turn's work began: for what need not be exact
   struct delivery *spare_deliveries;
   struct saver *saver;
   bool draining;

@@ -251,12 +251,18 @@ static bool may_read(const struct stream *s) {
   return s->jobs < (s->rerun_alone ? 1 : STREAM_JOBS) && room_in_window(s);
 }
 
+static uint64_t backlog(const struct stream *s) {
+  uint64_t matched = atomic_load_explicit(&s->status->matched, memory_order_relaxed);
+  uint64_t read = atomic_load_explicit(&s->status->read, memory_order_relaxed);
+  return s->window.unread + (matched > read ? matched - read : 0);
+}
+
 // One job, of as many records as it takes. False: nothing to read now, or no room in the ring.
 static bool feed_job(struct stream *s, struct reading *r) {
   struct found f;
   struct pool_client *client = s->courier->client;
   if (!find(r, &f)) return false;
-  struct harvest_job *job = harvest_job_new(s);
+  struct harvest_job *job = harvest_job_new(s, backlog(s));
   if (!job) return false;
   if (!pool_begin(client, s->worker, s->outfit->definition->program, &job->job, f.bytes.len)) {
     harvest_job_free(job);
@@ -268,7 +274,7 @@ static bool feed_job(struct stream *s, struct reading *r) {
     if (!pool_add(client, f.row, f.bytes)) break;
     job->items[job->count++] = item_of(&f);
     take(r, &f);
-  } while (job->count < LIMIT_JOB_RECORDS && room_in_window(s) && find(r, &f));
+  } while (job->count < job->cap && room_in_window(s) && find(r, &f));
   s->jobs++;
   pool_commit(client);
   return true;

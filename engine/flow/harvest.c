@@ -16,8 +16,21 @@ bool harvest_output(struct stream *s, const struct harvest_item *item, struct sl
   return false;
 }
 
-void harvest_filtered(struct stream *s, const struct harvest_item *item, struct slice reason) {
-  status_count_filtered(s->status, reason, 1);
+// Drops for one reason often come in a row: they are counted together.
+struct drops {
+  struct slice reason;
+  uint64_t count;
+};
+
+static void count_drops(struct stream *s, struct drops *drops) {
+  if (drops->count) status_count_filtered(s->status, drops->reason, drops->count);
+  drops->count = 0;
+}
+
+static void filtered(struct stream *s, const struct harvest_item *item, struct slice reason, struct drops *drops) {
+  if (!slice_equal(reason, drops->reason)) count_drops(s, drops);
+  drops->reason = reason;
+  drops->count++;
   lane_record_passed(s, item);
   stream_settle(s, item->ordinal);
 }
@@ -32,11 +45,11 @@ static void dead(struct stream *s, const struct harvest_item *item, const char *
   stream_enter(s, STREAM_PAUSED, text);
 }
 
-static bool kept(struct stream *s, const struct harvest_item *item, const struct pool_result *r) {
+static bool kept(struct stream *s, const struct harvest_item *item, const struct pool_result *r, struct drops *drops) {
   s->script_failures = 0;
   for (uint32_t i = 0; i < r->output_count; i++)
     if (!harvest_output(s, item, r->outputs[i].body, r->outputs[i].key, i, i + 1 == r->output_count)) return false;
-  if (!r->output_count) harvest_filtered(s, item, slice_of("map"));
+  if (!r->output_count) filtered(s, item, slice_of("map"), drops);
   return true;
 }
 
@@ -49,23 +62,26 @@ static void failed(struct stream *s, const struct harvest_item *item, const stru
 static void results(struct pool_job *job, uint32_t first, const struct pool_result *rs, uint32_t count) {
   struct harvest_job *h = (struct harvest_job *)job;
   struct stream *s = h->stream;
+  struct drops drops = {0};
+  s->courier->turn_ms = courier_now_ms();
   for (uint32_t i = 0; i < count && h->epoch == s->epoch; i++) {
     const struct harvest_item *item = &h->items[first + i];
     h->seen = first + i + 1;
     if (!window_holds(&s->window, item->ordinal)) continue;
     switch (rs[i].outcome) {
     case SCRIPT_KEPT:
-      if (!kept(s, item, &rs[i])) h->seen = first + i; // shed: this one too is read again
+      if (!kept(s, item, &rs[i], &drops)) h->seen = first + i; // shed: this one too is read again
       break;
     case SCRIPT_FILTERED:
       s->script_failures = 0;
-      harvest_filtered(s, item, rs[i].text);
+      filtered(s, item, rs[i].text, &drops);
       break;
     case SCRIPT_FAILED: case SCRIPT_TIMEOUT: case SCRIPT_MEMORY:
       failed(s, item, &rs[i]);
       break;
     }
   }
+  count_drops(s, &drops);
 }
 
 static void read_rest_again(struct stream *s, struct harvest_job *h) {
@@ -107,21 +123,34 @@ static void ended(struct pool_job *job, enum pool_end end, uint32_t at, bool gui
   stream_rest(s);
 }
 
-struct harvest_job *harvest_job_new(struct stream *s) {
-  struct courier *c = s->courier;
-  struct harvest_job *h = c->spare_jobs;
-  if (h) c->spare_jobs = h->spare;
-  else h = mem_alloc(sizeof *h);
+static struct harvest_job **spares(struct courier *c, uint32_t cap) {
+  return cap == HARVEST_FEW ? &c->spare_small_jobs : &c->spare_jobs;
+}
+
+struct harvest_job *harvest_job_new(struct stream *s, uint64_t records) {
+  uint32_t cap = records <= HARVEST_FEW ? HARVEST_FEW : LIMIT_JOB_RECORDS;
+  struct harvest_job **spare = spares(s->courier, cap), *h = *spare;
+  if (h) *spare = h->spare;
+  else h = mem_alloc(sizeof *h + cap * sizeof *h->items);
   if (!h) return NULL;
   h->job = (struct pool_job){.results = results, .ended = ended};
   h->stream = s;
   h->epoch = s->epoch;
+  h->cap = cap;
   h->count = h->seen = 0;
   return h;
 }
 
 void harvest_job_free(struct harvest_job *h) {
-  struct courier *c = h->stream->courier;
-  h->spare = c->spare_jobs;
-  c->spare_jobs = h;
+  struct harvest_job **spare = spares(h->stream->courier, h->cap);
+  h->spare = *spare;
+  *spare = h;
+}
+
+void harvest_free_spares(struct harvest_job *spare) {
+  while (spare) {
+    struct harvest_job *next = spare->spare;
+    mem_free(spare);
+    spare = next;
+  }
 }

@@ -158,7 +158,7 @@ static bool holds_back(struct lane *lane, const struct batch *b, bool in_haste) 
   struct stream *s = lane->stream;
   const struct sink_limits *limits = &s->outfit->limits;
   if (b->attempt || b->link.next != &lane->batches || full(b, limits, 1)) return false;
-  uint64_t now = courier_now_ms();
+  uint64_t now = s->courier->turn_ms;
   if (limits->hold_ms) {
     uint64_t age = (uint64_t)(clock_ms() - b->begun_ms);
     if (age >= limits->hold_ms) return false;
@@ -270,7 +270,7 @@ struct lane *lane_each(struct stream *s, size_t *i) {
 }
 
 void lanes_flush(struct stream *s) {
-  if (!s->flush_wanted || (s->jobs && courier_now_ms() - s->flush_since_ms < PATIENCE_MS)) return;
+  if (!s->flush_wanted || (s->jobs && s->courier->turn_ms - s->flush_since_ms < PATIENCE_MS)) return;
   s->flush_wanted = false;
   struct lane *lane;
   for (size_t i = 0; (lane = lane_each(s, &i));) lane_offer(lane, true);

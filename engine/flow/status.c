@@ -31,6 +31,7 @@ void status_ref(struct status *status) {
 void status_unref(struct status *status) {
   if (!status || atomic_fetch_sub(&status->refs, 1) != 1) return;
   pthread_mutex_destroy(&status->lock);
+  mem_free(status->reasons);
   mem_free(status);
 }
 
@@ -50,21 +51,6 @@ void status_count(struct status *status, enum status_count which, uint64_t n) {
   atomic_fetch_add_explicit(&status->counts[which], n, memory_order_relaxed);
 }
 
-void status_count_filtered(struct status *status, struct slice reason, uint64_t n) {
-  status_count(status, COUNT_FILTERED, n);
-  pthread_mutex_lock(&status->lock);
-  size_t len = reason.len < STATUS_REASON_BYTES ? reason.len : STATUS_REASON_BYTES - 1, i = 0;
-  for (; i < STATUS_REASONS && status->reasons[i].count; i++)
-    if (strlen(status->reasons[i].reason) == len && memcmp(status->reasons[i].reason, reason.at, len) == 0) break;
-  if (!status->reasons[i].count) {
-    if (i == STATUS_REASONS) reason = slice_of("other"), len = reason.len;
-    memcpy(status->reasons[i].reason, reason.at, len);
-    status->reasons[i].reason[len] = 0;
-  }
-  status->reasons[i].count += n;
-  pthread_mutex_unlock(&status->lock);
-}
-
 // JSON shows nothing else, and a text that was cut to its room may end in the middle of a character.
 static void make_utf8(char *text) {
   const char *bad, *end = text + strlen(text);
@@ -73,6 +59,31 @@ static void make_utf8(char *text) {
     if (!len) *p = '?';
     p += len ? len : 1;
   }
+}
+
+const struct status_reason *status_reason(const struct status *status, size_t i) {
+  return status->reasons && i <= STATUS_REASONS && status->reasons[i].count ? &status->reasons[i] : NULL;
+}
+
+static bool same_reason(const struct status_reason *r, struct slice text) {
+  return slice_equal(slice_of(r->text), text);
+}
+
+void status_count_filtered(struct status *status, struct slice text, uint64_t n) {
+  status_count(status, COUNT_FILTERED, n);
+  if (text.len >= STATUS_REASON_BYTES) text.len = STATUS_REASON_BYTES - 1;
+  pthread_mutex_lock(&status->lock);
+  if (!status->reasons) status->reasons = mem_zero(STATUS_REASONS + 1, sizeof *status->reasons);
+  size_t i = 0;
+  while (i < STATUS_REASONS && status_reason(status, i) && !same_reason(&status->reasons[i], text)) i++;
+  if (status->reasons) { // out of memory: the total above is counted all the same
+    struct status_reason *r = &status->reasons[i];
+    if (i == STATUS_REASONS) text = slice_of("other");
+    if (!r->count) snprintf(r->text, sizeof r->text, "%.*s", (int)text.len, text.at);
+    make_utf8(r->text);
+    r->count += n;
+  }
+  pthread_mutex_unlock(&status->lock);
 }
 
 void status_set_error(struct status *status, const char *error) {
@@ -97,10 +108,10 @@ static json_t *time_or_null(int64_t ms) {
   return ms ? json_string(clock_iso(ms, iso)) : json_null();
 }
 
-static json_t *show_reasons(struct status *status) {
+static json_t *show_reasons(const struct status *status) {
   json_t *reasons = json_object();
-  for (size_t i = 0; i <= STATUS_REASONS && status->reasons[i].count; i++)
-    json_object_set_new(reasons, status->reasons[i].reason, json_integer((json_int_t)status->reasons[i].count));
+  const struct status_reason *r;
+  for (size_t i = 0; (r = status_reason(status, i)); i++) json_object_set_new(reasons, r->text, json_integer((json_int_t)r->count));
   return reasons;
 }
 

@@ -21,6 +21,11 @@ enum { STATUS_REASONS = 20, STATUS_REASON_BYTES = 65, STATUS_ERROR_BYTES = 500 }
 
 enum status_count { COUNT_DELIVERED, COUNT_FILTERED, COUNT_DEAD, COUNT_EXPIRED, COUNT_RETRIES, STATUS_COUNTS };
 
+struct status_reason {
+  char text[STATUS_REASON_BYTES];
+  uint64_t count;
+};
+
 struct status {
   atomic_uint refs;
   _Atomic(enum stream_state) state;
@@ -33,10 +38,7 @@ struct status {
   pthread_mutex_t lock; // for what follows
   char last_error[STATUS_ERROR_BYTES];
   bool remote_active;
-  struct {
-    char reason[STATUS_REASON_BYTES];
-    uint64_t count;
-  } reasons[STATUS_REASONS + 1]; // the first 20 reasons of a drop, then "other"
+  struct status_reason *reasons; // the first 20 reasons of a drop, then "other"; NULL: none yet
 };
 
 struct status *status_new(void); // one reference; NULL when out of memory
@@ -46,6 +48,8 @@ void status_unref(struct status *status); // takes NULL
 const char *stream_state_name(enum stream_state state);
 void status_set_state(struct status *status, enum stream_state state);
 void status_count(struct status *status, enum status_count which, uint64_t n);
+// Walks the reasons that were counted: `for (size_t i = 0; (r = status_reason(status, i)); i++)`, with the lock held.
+const struct status_reason *status_reason(const struct status *status, size_t i);
 void status_count_filtered(struct status *status, struct slice reason, uint64_t n);
 void status_set_error(struct status *status, const char *error); // NULL: none
 uint64_t status_lag(const struct status *status); // records matched and not settled

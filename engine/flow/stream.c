@@ -47,13 +47,12 @@ enum stream_state stream_state(const struct stream *s) {
   return atomic_load_explicit(&s->status->state, memory_order_relaxed);
 }
 
-bool stream_stopped(const struct stream *s) {
-  enum stream_state state = stream_state(s);
+static bool stops(enum stream_state state) {
   return state == STREAM_PAUSED || state == STREAM_ERROR || state == STREAM_INACTIVE;
 }
 
-static bool worth_a_line(enum stream_state from, enum stream_state to) {
-  return to == STREAM_PAUSED || to == STREAM_ERROR || to == STREAM_INACTIVE || (from != STREAM_LIVE && from != STREAM_RETRYING);
+bool stream_stopped(const struct stream *s) {
+  return s->stopped;
 }
 
 void stream_enter(struct stream *s, enum stream_state state, const char *why) {
@@ -61,7 +60,8 @@ void stream_enter(struct stream *s, enum stream_state state, const char *why) {
   if (why) status_set_error(s->status, why);
   if (was == state) return;
   status_set_state(s->status, state);
-  if (worth_a_line(was, state))
+  s->stopped = stops(state);
+  if (stops(state) || stops(was))
     log_line(state == STREAM_PAUSED || state == STREAM_ERROR ? LOG_WARN : LOG_INFO, "stream=%s sink=%s doing=%s was=%s reason=\"%s\"",
              s->outfit->definition->id, s->outfit->definition->sink->name, stream_state_name(state), stream_state_name(was),
              why ? why : "");

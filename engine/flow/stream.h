@@ -95,6 +95,7 @@ struct stream {
   struct heap_node breaker; // in the courier's timers while no request may go
   bool breaker_open;
 
+  bool stopped;             // as its state says: neither reads nor sends
   uint32_t letters;         // dead letters on their way to disk
   uint64_t letters_kept;    // on disk
   bool removed;             // waits for what is under way, then is freed
@@ -131,6 +132,7 @@ void feed_fall_behind(struct stream *s); // out of line: it reads on its own unt
 bool feed_blocked(const struct stream *s); // it can't read, and not for a moment only
 
 // ---- harvest.c ----
+enum { HARVEST_FEW = 8 }; // records of a small job
 struct harvest_item { // a record in a job
   uint64_t ordinal, sequence;
   int64_t id, endpoint, received_ms;
@@ -140,14 +142,15 @@ struct harvest_job {
   struct pool_job job; // first
   struct stream *stream;
   struct harvest_job *spare;
-  uint32_t epoch, count, seen;
-  struct harvest_item items[LIMIT_JOB_RECORDS];
+  uint32_t epoch, count, seen, cap;
+  struct harvest_item items[];
 };
-struct harvest_job *harvest_job_new(struct stream *s); // NULL: out of memory
+// For so many records, at least (more do not matter); NULL: out of memory.
+struct harvest_job *harvest_job_new(struct stream *s, uint64_t records);
 void harvest_job_free(struct harvest_job *job);
+void harvest_free_spares(struct harvest_job *spare); // with all that hang on it
 // Puts one output in its lane; false: out of memory, and the stream has shed.
 bool harvest_output(struct stream *s, const struct harvest_item *item, struct slice body, struct slice key, uint32_t number, bool last);
-void harvest_filtered(struct stream *s, const struct harvest_item *item, struct slice reason);
 
 // ---- lane.c ----
 // Puts an output where its endpoint's records are, or in a lane that fills. Sets output->bucket. False: out of memory.
