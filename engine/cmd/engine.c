@@ -21,6 +21,7 @@ struct engine {
   struct budget budget;
   struct app app;
   struct http_server *server;
+  struct shared_blocks *blocks;
   struct courier **couriers;
   unsigned courier_count; // started ones
   struct loop_timer closing; // looks whether the last requests are answered
@@ -96,8 +97,10 @@ static void expiring(uint64_t first_kept, void *arg) {
 static bool start_couriers(struct engine *e, struct err *err) {
   e->couriers = mem_zero(e->config.couriers, sizeof(struct courier *));
   if (!e->couriers) return err_set(err, "out of memory");
+  e->blocks = shared_blocks_new(e->config.couriers, err);
+  if (!e->blocks) return false;
   for (unsigned i = 0; i < e->config.couriers; i++) {
-    struct courier_options options = {.journal = e->app.journal, .store = e->app.store, .pool = e->app.pool, .budget = &e->budget,
+    struct courier_options options = {.journal = e->app.journal, .store = e->app.store, .pool = e->app.pool, .budget = &e->budget, .blocks = e->blocks,
                                       .egress = &e->config.egress, .index = i};
     e->couriers[i] = courier_new(&options, err);
     if (!e->couriers[i]) return false;
@@ -177,9 +180,10 @@ void engine_stop(struct engine *e, unsigned drain_ms) {
   for (unsigned i = 0; i < e->courier_count; i++) courier_stop(e->couriers[i], drain_ms);
   journal_close(e->app.journal);
   http_server_free(e->server);
+  store_close(e->app.store); // before the couriers: it still reads what they handed in, and tells their loops
   for (unsigned i = 0; i < e->courier_count; i++) courier_free(e->couriers[i]);
+  shared_blocks_free(e->blocks);
   pool_free(e->app.pool);
-  store_close(e->app.store);
   streams_free(e->app.streams);
   sink_set_free(e->app.sinks);
   json_tape_fini(&e->app.tape);

@@ -15,7 +15,7 @@
 
 enum {
   EXPIRE_WAIT_S = 5,
-  SMALL_REQUESTS = 3000, // a second
+  SMALL_REQUESTS = 1500, // a second
   TICK_US = 5000,
   STAGE_STILL_TICKS = 4,
   REPLAY_RECORDS = 1 << 20, // streams further behind at start read on their own
@@ -46,7 +46,7 @@ void courier_set_timer(struct courier *c, struct heap *timers, struct heap_node 
 
 static void timers_due(struct loop_timer *timer) {
   struct courier *c = (struct courier *)((char *)timer - offsetof(struct courier, timer));
-  uint64_t now = courier_now_ms();
+  uint64_t now = c->turn_ms = courier_now_ms();
   struct heap_node *node;
   while ((node = heap_first(&c->breaker_timers)) && node->due <= now) {
     heap_remove(&c->breaker_timers, node);
@@ -70,9 +70,9 @@ struct routing {
 static void matched(struct router_entry *entry, uint32_t records, void *arg) {
   const struct routing *r = arg;
   struct stream *s = (struct stream *)((char *)entry - offsetof(struct stream, route));
-  atomic_fetch_add_explicit(&s->status->matched, records, memory_order_relaxed);
+  if (r->block->first >= s->counted) atomic_fetch_add_explicit(&s->status->matched, records, memory_order_relaxed);
   if (s->line.lost) return; // it comes by itself
-  if (!atomic_load_explicit(&s->status->settled_ms, memory_order_relaxed))
+  if (s->caught_up && !s->window.count) // nothing has waited until now
     atomic_store(&s->status->settled_ms, r->block->rows[0].received_ms);
   if (s->caught_up && s->next < r->block->first) s->next = r->block->first;
   s->caught_up = false;
@@ -93,24 +93,32 @@ static void route(struct courier *c);
 static void route_fetched(struct journal_fetch *fetch) {
   struct courier *c = (struct courier *)((char *)fetch - offsetof(struct courier, route_fetch));
   c->route_fetching = false;
+  shared_blocks_put(c->options.blocks, fetch->sequence, fetch->block);
   if (fetch->block) route_block(c, fetch->block);
   else c->routed = fetch->next;
   journal_block_unref(fetch->block);
   route(c);
 }
 
-static void route(struct courier *c) {
+// The next block: from memory, or from disk, which one courier reads for all. NULL: it comes later, or not at all.
+static struct journal_block *next_to_route(struct courier *c) {
   struct journal *j = c->options.journal;
+  struct journal_block *block = journal_recent(j, c->routed);
+  if (block) return block;
+  enum shared_answer answer = shared_blocks_get(c->options.blocks, c->routed, c->loop, &c->listener.task, &block);
+  if (answer != SHARED_READ) return block;
+  c->route_fetching = true;
+  c->route_fetch = (struct journal_fetch){.loop = c->loop, .sequence = c->routed, .organisation = JOURNAL_ALL, .done = route_fetched};
+  journal_fetch(j, &c->route_fetch);
+  return NULL;
+}
+
+static void route(struct courier *c) {
   stage_trim(&c->stage);
-  while (c->open && !c->route_fetching && c->routed < journal_head(j) && stage_room(&c->stage)) {
-    struct journal_block *block = journal_recent(j, c->routed);
-    if (!block) { // the journal has run ahead: the block has left memory
-      c->route_fetching = true;
-      c->route_fetch = (struct journal_fetch){.loop = c->loop, .sequence = c->routed, .organisation = JOURNAL_ALL,
-                                              .done = route_fetched};
-      journal_fetch(j, &c->route_fetch);
-      return;
-    }
+  if (c->open && list_empty(&c->all)) c->routed = journal_head(c->options.journal); // nobody asks
+  while (c->open && !c->route_fetching && c->routed < journal_head(c->options.journal) && stage_room(&c->stage)) {
+    struct journal_block *block = next_to_route(c);
+    if (!block) return;
     route_block(c, block);
     journal_block_unref(block);
   }
@@ -174,11 +182,22 @@ static void tick(struct loop_timer *timer) {
   leave_laggards_behind(c);
 }
 
+// As many of those that wait as there is room for jobs.
+static void end_starving(struct courier *c) {
+  for (unsigned i = 0; i < pool_workers(c->options.pool); i++) {
+    struct courier_worker *w = &c->workers[i];
+    struct list *link;
+    for (uint32_t n = w->jobs; !w->full && n < COURIER_WORKER_JOBS && (link = list_pop(&w->starved)); n++)
+      list_push_back(&c->ready, link);
+  }
+}
+
 static void turn_end(void *arg) {
   struct courier *c = arg;
   if (c->draining) return;
   c->turn_ms = courier_now_ms();
   route(c);
+  end_starving(c);
   if (!list_empty(&c->ready)) {
     shed_idle(c);
     feed_ready(c);
@@ -197,8 +216,8 @@ static void nothing(struct loop_task *task) {
 static void ring_room(struct pool_client *client, unsigned worker, void *arg) {
   (void)client;
   struct courier *c = arg;
-  struct list *link;
-  while ((link = list_pop(&c->starved[worker]))) list_push_back(&c->ready, link);
+  c->workers[worker].full = false;
+  list_join(&c->ready, &c->workers[worker].starved);
 }
 
 // ---- orders ----
@@ -235,8 +254,15 @@ static bool restore(struct stream *s, struct err *err) {
   }
   mem_free(saved);
   if (!ok) return err_set(err, "the saved position of stream %s is damaged", id);
+  s->counted = journal_head(c->options.journal);
+  if (s->next > s->counted) { // or all that comes until then would pass for settled
+    log_warn("stream=%s doing=start error=\"its position %" PRIu64 " is behind the journal's end %" PRIu64 ": it goes on from there\"", id,
+             s->next, s->counted);
+    s->next = s->counted;
+    window_fini(&s->window);
+  }
   join_line(s);
-  if (s->next < journal_head(c->options.journal)) {
+  if (s->next < s->counted) {
     uint64_t behind = journal_count(c->options.journal, s->outfit->definition->organisation, s->outfit->definition->kinds, s->next);
     atomic_store(&s->status->matched, behind);
     atomic_store(&s->status->settled_ms, clock_ms());
@@ -373,8 +399,8 @@ static bool make_parts(struct courier *c, struct err *err) {
 struct courier *courier_new(const struct courier_options *options, struct err *err) {
   unsigned workers = pool_workers(options->pool);
   struct courier *c = mem_zero(1, sizeof *c);
-  if (c) c->starved = mem_zero(workers, sizeof *c->starved);
-  if (!c || !c->starved) {
+  if (c) c->workers = mem_zero(workers, sizeof *c->workers);
+  if (!c || !c->workers) {
     mem_free(c);
     err_set(err, "out of memory");
     return NULL;
@@ -390,7 +416,7 @@ struct courier *courier_new(const struct courier_options *options, struct err *e
   list_init(&c->senders);
   list_init(&c->parked_senders);
   list_init(&c->unfetched);
-  for (unsigned i = 0; i < workers; i++) list_init(&c->starved[i]);
+  for (unsigned i = 0; i < workers; i++) list_init(&c->workers[i].starved);
   if (!make_parts(c, err)) {
     courier_free(c);
     return NULL;
@@ -479,6 +505,6 @@ void courier_free(struct courier *c) {
   harvest_free_spares(c->spare_small_jobs);
   delivery_free_spares(c);
   loop_free(c->loop);
-  mem_free(c->starved);
+  mem_free(c->workers);
   mem_free(c);
 }

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "flow/budget.h"
 #include "flow/definition.h"
+#include "flow/shared_blocks.h"
 #include "flow/status.h"
 #include "journal/journal.h"
 #include "journal/store.h"
@@ -16,6 +17,7 @@ struct courier_options {
   struct store *store;
   struct pool *pool;
   struct budget *budget;
+  struct shared_blocks *blocks; // between all couriers
   const struct egress *egress;
   unsigned index; // of the couriers, from 0
 };

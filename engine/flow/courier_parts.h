@@ -11,7 +11,10 @@
 #include "net/http_client.h"
 #include "net/loop.h"
 
-enum { COURIER_FETCHES = 8 }; // blocks read from disk at once, or held
+enum {
+  COURIER_FETCHES = 8,      // blocks read from disk at once, or held
+  COURIER_WORKER_JOBS = 32, // in a worker's ring: enough to keep it busy; streams that wait meanwhile gather larger jobs
+};
 
 struct saver;
 struct delivery;
@@ -31,7 +34,11 @@ struct courier {
   struct list senders;     // streams with lanes that may send
   struct list parked_senders; // those whose small requests wait for an allowance
   struct allowance small_requests;
-  struct list *starved;    // one list a worker: streams that wait for room in its ring
+  struct courier_worker {  // one a worker
+    struct list starved;   // streams that wait for room in its ring, or for their turn
+    uint32_t jobs;         // in its ring
+    bool full;             // the ring has no room
+  } *workers;
   struct list unfetched;   // streams that wait for a fetch slot
   uint64_t routed;         // all blocks below have been routed
   bool open;               // its first streams are there: it routes

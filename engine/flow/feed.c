@@ -202,6 +202,7 @@ static bool find_alone(struct reading *r, struct found *out) {
 
 void feed_fall_behind(struct stream *s) {
   feed_drop_block(s);
+  if (s->caught_up && s->next < s->courier->routed) s->next = s->courier->routed;
   stage_fall_behind(&s->courier->stage, &s->line);
   s->caught_up = false;
 }
@@ -257,18 +258,25 @@ static uint64_t backlog(const struct stream *s) {
   return s->window.unread + (matched > read ? matched - read : 0);
 }
 
+static bool starve(struct stream *s) {
+  list_remove(&s->ready_link);
+  list_push_back(&s->courier->workers[s->worker].starved, &s->ready_link);
+  return false;
+}
+
 // One job, of as many records as it takes. False: nothing to read now, or no room in the ring.
 static bool feed_job(struct stream *s, struct reading *r) {
   struct found f;
   struct pool_client *client = s->courier->client;
+  struct courier_worker *worker = &s->courier->workers[s->worker];
   if (!find(r, &f)) return false;
+  if (worker->jobs >= COURIER_WORKER_JOBS) return starve(s);
   struct harvest_job *job = harvest_job_new(s, backlog(s));
   if (!job) return false;
   if (!pool_begin(client, s->worker, s->outfit->definition->program, &job->job, f.bytes.len)) {
     harvest_job_free(job);
-    list_remove(&s->ready_link);
-    list_push_back(&s->courier->starved[s->worker], &s->ready_link);
-    return false;
+    worker->full = true;
+    return starve(s);
   }
   do {
     if (!pool_add(client, f.row, f.bytes)) break;
@@ -276,6 +284,7 @@ static bool feed_job(struct stream *s, struct reading *r) {
     take(r, &f);
   } while (job->count < job->cap && room_in_window(s) && find(r, &f));
   s->jobs++;
+  worker->jobs++;
   pool_commit(client);
   return true;
 }

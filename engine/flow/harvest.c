@@ -106,6 +106,7 @@ static void ended(struct pool_job *job, enum pool_end end, uint32_t at, bool gui
   struct harvest_job *h = (struct harvest_job *)job;
   struct stream *s = h->stream;
   s->jobs--;
+  s->courier->workers[s->worker].jobs--;
   if (h->epoch != s->epoch) {
     if (s->stale_jobs) s->stale_jobs--;
     read_rest_again(s, h);

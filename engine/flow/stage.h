@@ -6,7 +6,7 @@
 #pragma once
 #include "journal/journal.h"
 
-enum { STAGE_BLOCKS = 32 };
+enum { STAGE_BLOCKS = 48 };
 
 struct stage {
   struct staged {

@@ -62,6 +62,7 @@ struct stream {
 
   struct window window;
   uint64_t next;         // sequence of the journal to read next
+  uint64_t counted;      // its status counts as matched what lies before this, whatever is routed again
   uint64_t cursor;       // ordinal to look from for what is to be read again
   bool caught_up;        // has read all that the courier has routed
   struct stage_line line; // its place among the courier's staged blocks

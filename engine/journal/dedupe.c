@@ -125,7 +125,7 @@ static size_t put_hot(struct dedupe *d, const struct dedupe_group *g) {
 
 size_t dedupe_put(struct dedupe *d, const struct dedupe_group *group) {
   if (!room_to_undo(d, group->count) || !room_in_hot(d, group->count)) return SIZE_MAX;
-  memset(group->duplicate, 0, group->count * sizeof *group->duplicate);
+  if (group->count) memset(group->duplicate, 0, group->count * sizeof *group->duplicate);
   d->undo_count = 0;
   d->put_ids = group->ids;
   pthread_mutex_lock(&d->lock);

@@ -34,21 +34,26 @@ static void answered(struct loop_task *task) {
   append->done(append);
 }
 
+// The room first: who is answered may hand in the next one at once.
+static void release(struct queue *q, const struct gather_group *group) {
+  size_t bytes = 0;
+  for (const struct journal_append *a = group->first; a; a = a->next)
+    bytes += journal_append_cost(a);
+  pthread_mutex_lock(&q->lock);
+  q->bytes -= bytes;
+  pthread_mutex_unlock(&q->lock);
+}
+
 static void answer(struct journal *j, struct gather_group *group, enum journal_result result) {
-  size_t bytes = 0, duplicates = 0;
+  release(&j->queue, group);
   for (struct journal_append *a = group->first, *next; a; a = next) {
     next = a->next;
-    bytes += journal_append_cost(a);
     if (result != JOURNAL_STORED) a->accepted = a->duplicates = 0;
-    duplicates += a->duplicates;
+    if (a->duplicates) atomic_fetch_add(&j->duplicates, a->duplicates);
     a->result = result;
     a->task.run = answered;
     loop_post(a->loop, &a->task);
   }
-  atomic_fetch_add(&j->duplicates, duplicates);
-  pthread_mutex_lock(&j->queue.lock);
-  j->queue.bytes -= bytes;
-  pthread_mutex_unlock(&j->queue.lock);
 }
 
 // ---- segments ----

@@ -57,7 +57,7 @@ static void fail_nth(enum disk_op op, long nth, long times, int error, bool copy
 // lost, none is torn.
 static void nth_operation_may_fail(void **state) {
   (void)state;
-  for (long nth = 1; nth <= 18; nth++) {
+  for (long nth = 1; nth <= 12; nth++) {
     fail_nth(DISK_WRITE, nth, 1, ENOSPC, false);
     fail_nth(DISK_WRITE, nth, 0, EIO, false);
     fail_nth(DISK_SYNC, nth, 1, EIO, true);
@@ -149,7 +149,7 @@ static void failed_sync_is_final(void **state) {
 // fetch makes no progress and goes well the next time; nothing is lost.
 static void nth_allocation_may_fail(void **state) {
   (void)state;
-  for (long nth = 1; nth <= 45; nth++) {
+  for (long nth = 1; nth <= 36; nth++) {
     struct fixture f;
     struct err err = {0};
     fixture_init(&f);

@@ -130,6 +130,20 @@ static void long_and_empty_reasons_are_reasons_too(void **state) {
   status_unref(s);
 }
 
+static void without_memory_for_reasons_the_sum_is_still_right(void **state) {
+  (void)state;
+  struct status *s = new_status();
+  mem_fail_at(1);
+  status_count_filtered(s, slice_of("first"), 3);
+  mem_fail_at(0);
+  status_count_filtered(s, slice_of("second"), 4);
+  json_t *json = shown(s);
+  assert_int_equal(number_of(json, "filtered"), 7);
+  assert_int_equal(number_of(json_object_get(json, "filtered_by"), "second"), 4);
+  json_decref(json);
+  status_unref(s);
+}
+
 // An error that was cut in the middle of a character, or never was a text: the stream must still be there to look at.
 static void any_error_can_be_shown(void **state) {
   (void)state;
@@ -203,6 +217,7 @@ static void counts_outlive_a_restart(void **state) {
   buf_fini(&saved);
   mem_fail_at(1);
   assert_false(status_save(s, &saved));
+  mem_fail_at(1);
   assert_null(status_new());
   mem_fail_at(0);
   status_unref(s);
@@ -227,6 +242,7 @@ int main(void) {
       cmocka_unit_test(counts_are_shown_by_their_names),
       cmocka_unit_test(the_first_twenty_reasons_have_names_and_the_rest_is_other),
       cmocka_unit_test(long_and_empty_reasons_are_reasons_too),
+      cmocka_unit_test(without_memory_for_reasons_the_sum_is_still_right),
       cmocka_unit_test(any_error_can_be_shown),
       cmocka_unit_test(the_lag_is_what_waits_in_the_journal_and_in_the_window),
       cmocka_unit_test(counts_outlive_a_restart),
