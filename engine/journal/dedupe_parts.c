@@ -115,7 +115,8 @@ static void mark_by_set(const struct dedupe_set *set, const struct dedupe_group 
 }
 
 void dedupe_parts_mark(const struct dedupe_parts *p, const struct dedupe_group *group) {
-  for (const struct dedupe_part *part = p->at; part < p->at + p->count; part++) {
+  for (size_t i = 0; i < p->count; i++) {
+    const struct dedupe_part *part = &p->at[i];
     if (!dedupe_ids_meet(&part->span.ids, &group->ids)) continue;
     if (part->run)
       mark_by_run(part->run, group);

@@ -49,7 +49,8 @@ static size_t list_new(struct gather *g, const struct gather_group *group) {
   size_t bytes = 0;
   for (struct journal_append *a = group->first; a; a = a->next) {
     a->accepted = 0;
-    for (const struct record_header *h = a->records; h < a->records + a->count; h++) {
+    for (size_t i = 0; i < a->count; i++) {
+      const struct record_header *h = &a->records[i];
       if (*duplicate++) continue;
       g->organisations[row - g->rows] = h->organisation;
       *row++ = (struct gather_row){h, a->bytes + h->offset};

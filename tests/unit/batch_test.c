@@ -1,5 +1,5 @@
-// Proves that a batch frames what is put in, gives its parts and its memory back to the byte, and can be emptied and filled again
-// under the same name.
+// Proves that a batch frames what is put in, gives its parts and its memory back to the byte, and can be
+// emptied and filled again under the same name.
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -25,9 +25,14 @@ static struct batch *new_batch(enum sink_framing framing) {
 }
 
 static struct batch_output output_of(uint64_t sequence, uint32_t number, bool last, const char *body) {
-  return (struct batch_output){.ordinal = sequence - 1, .sequence = sequence, .id = (int64_t)sequence + 7,
-                               .received_ms = (int64_t)sequence, .body = slice_of(body), .number = number,
-                               .kind = RECORD_USAGE, .last = last};
+  return (struct batch_output){.ordinal = sequence - 1,
+                               .sequence = sequence,
+                               .id = (int64_t)sequence + 7,
+                               .received_ms = (int64_t)sequence,
+                               .body = slice_of(body),
+                               .number = number,
+                               .kind = RECORD_USAGE,
+                               .last = last};
 }
 
 static void add(struct batch *b, uint64_t sequence, const char *body) {
@@ -206,7 +211,8 @@ static void items_can_be_taken_one_by_one(void **state) {
     output.bucket = (uint8_t)s;
     assert_true(batch_add(from, &output));
   }
-  for (uint32_t i = 3; i < 10; i++) assert_true(batch_take(to, from, i));
+  for (uint32_t i = 3; i < 10; i++)
+    assert_true(batch_take(to, from, i));
   assert_int_equal(to->count, 7);
   assert_same_items(to, from, 3);
   batch_free(from);
@@ -222,7 +228,8 @@ static void assert_name(struct batch *b, const char *expected) {
 
 static void a_name_says_which_records(void **state) {
   (void)state;
-  struct batch *one = numbered(SINK_ONE, 12, 1), *many = numbered(SINK_ARRAY, 12, 4), *late = new_batch(SINK_ARRAY);
+  struct batch *one = numbered(SINK_ONE, 12, 1), *many = numbered(SINK_ARRAY, 12, 4),
+               *late = new_batch(SINK_ARRAY);
   struct batch_output output = output_of(UINT64_MAX >> 2, UINT32_MAX, true, "1");
   assert_name(one, "st_4f1c-12");
   assert_name(many, "st_4f1c-12-15");
@@ -231,7 +238,8 @@ static void a_name_says_which_records(void **state) {
   assert_true(batch_add(late, &output));
   output.sequence++;
   assert_true(batch_add(late, &output));
-  assert_name(late, "st_4f1c-4611686018427387903-4611686018427387904.4294967295"); // the longest: of the second further output
+  assert_name(late, "st_4f1c-4611686018427387903-4611686018427387904.4294967295"); // the longest: of the
+                                                                                   // second further output
   batch_free(one);
   batch_free(many);
   batch_free(late);
@@ -287,7 +295,8 @@ static void a_hollow_batch_keeps_name_and_range(void **state) {
   assert_int_equal(b->attempt, 3);
   assert_string_equal(b->id, "st_a-30-35");
   int64_t begun = b->begun_ms;
-  for (uint64_t s = 30; s < 35; s++) add(b, s, "9"); // one of them has no output now
+  for (uint64_t s = 30; s < 35; s++)
+    add(b, s, "9"); // one of them has no output now
   assert_int_equal(b->begun_ms, begun);
   assert_int_equal(b->first, 30);
   assert_int_equal(b->last, 35);
@@ -309,7 +318,8 @@ static void a_half_filled_one_can_be_emptied_again(void **state) {
   batch_free(b);
 }
 
-// A record's first outputs at the end of a batch whose last ones are in the next: it is made again behind the batch.
+// A record's first outputs at the end of a batch whose last ones are in the next: it is made again behind the
+// batch.
 static void a_record_that_only_begins_in_it_is_not_waited_for(void **state) {
   (void)state;
   struct batch *b = numbered(SINK_ARRAY, 1, 2), *beginning = new_batch(SINK_ONE);
@@ -338,7 +348,11 @@ static void random_batches_hold_what_was_put_in(void **state) {
       int wrote = snprintf(body, sizeof body, "\"%0*d\"", (int)(1 + rand_u64() % 60), (int)(i % 1000));
       if (wrote >= (int)sizeof body) body[sizeof body - 2] = '"';
       add(b, i + 1, body);
-      len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", i ? (b->framing == SINK_ARRAY ? "," : "\n") : b->framing == SINK_ARRAY ? "[" : "", body);
+      len += (size_t)snprintf(text + len, sizeof text - len, "%s%s",
+                              i                          ? (b->framing == SINK_ARRAY ? "," : "\n")
+                              : b->framing == SINK_ARRAY ? "["
+                                                         : "",
+                              body);
     }
     len += (size_t)snprintf(text + len, sizeof text - len, "%s", b->framing == SINK_ARRAY ? "]" : "\n");
     assert_true(batch_seal(b));
@@ -348,7 +362,8 @@ static void random_batches_hold_what_was_put_in(void **state) {
   }
 }
 
-// The nth allocation fails while a batch is filled and halved: each refusal leaves it whole, and nothing is left on the budget.
+// The nth allocation fails while a batch is filled and halved: each refusal leaves it whole, and nothing is
+// left on the budget.
 static void without_memory_nothing_is_half_added(void **state) {
   (void)state;
   for (long nth = 1; nth < 60; nth++) {
@@ -365,7 +380,8 @@ static void without_memory_nothing_is_half_added(void **state) {
     mem_fail_at(0);
     if (b) {
       assert_true(added >= 299); // one was refused at most
-      for (uint32_t i = 0; i < b->count; i++) assert_true(slice_is(batch_item_body(b, i), "1234567890"));
+      for (uint32_t i = 0; i < b->count; i++)
+        assert_true(slice_is(batch_item_body(b, i), "1234567890"));
       assert_int_equal(half ? half->count : 0, half ? b->count / 2 : 0);
     }
     batch_free(half);

@@ -1,5 +1,5 @@
-// Proves that a stream's definition is taken with its defaults or refused in words, field by field, that a change changes what it names
-// and no secret, and that what is stored reads back the same.
+// Proves that a stream's definition is taken with its defaults or refused in words, field by field, that a
+// change changes what it names and no secret, and that what is stored reads back the same.
 #include "base/disk.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -34,7 +34,8 @@ static void copy_sink(const char *name) {
   char path[PATH_ROOM], to[64];
   struct err err = {0};
   size_t len;
-  snprintf(path, sizeof path, "%.*s../../sinks/%s", (int)(strrchr(__FILE__, '/') + 1 - __FILE__), __FILE__, name);
+  snprintf(path, sizeof path, "%.*s../../sinks/%s", (int)(strrchr(__FILE__, '/') + 1 - __FILE__), __FILE__,
+           name);
   snprintf(to, sizeof to, "sinks/%s", name);
   char *source = disk_read_file(path, 1 << 20, &len, &err);
   assert_string_equal(err.text, "");
@@ -53,10 +54,12 @@ static int open_world(void **state) {
   assert_true(disk_make_folder(sinks, &err) && disk_make_folder(scripts, &err));
   copy_sink("rest.lua");
   copy_sink("rest_bulk.lua");
-  write_file("sinks/pager.lua", slice_of("return { api = 1, name = 'pager', title = 'Pager', accepts = { 'alert' }, framing = 'one',\n"
-                                         "  settings = {}, batch = { records = 1, bytes = 1000 },\n"
-                                         "  map = function(rec, ctx) return rec end,\n"
-                                         "  request = function(batch, settings) return { url = 'http://127.0.0.1/' } end }\n"));
+  write_file(
+      "sinks/pager.lua",
+      slice_of("return { api = 1, name = 'pager', title = 'Pager', accepts = { 'alert' }, framing = 'one',\n"
+               "  settings = {}, batch = { records = 1, bytes = 1000 },\n"
+               "  map = function(rec, ctx) return rec end,\n"
+               "  request = function(batch, settings) return { url = 'http://127.0.0.1/' } end }\n"));
   write_file("scripts/shared-1.lua", slice_of("return { api = 1 } -- shared"));
   static char much[LIMIT_SCRIPT_SOURCE_BYTES + 1];
   memset(much, '-', sizeof much);
@@ -83,7 +86,8 @@ static int close_world(void **state) {
 
 // ---- bodies: a right one, with some fields put over it ----
 
-static const char right[] = "{\"name\":\"Fleet\",\"type\":\"usage\",\"sink\":\"rest\",\"settings\":{\"url\":\"https://a.example/in\"}}";
+static const char right[] = "{\"name\":\"Fleet\",\"type\":\"usage\",\"sink\":\"rest\",\"settings\":{\"url\":"
+                            "\"https://a.example/in\"}}";
 
 static json_t *json_of(const char *text) {
   json_error_t why;
@@ -96,8 +100,10 @@ static json_t *body_with(const char *fields) {
   json_t *body = json_of(right), *over = json_of(fields), *value;
   const char *name;
   json_object_foreach(over, name, value) {
-    if (json_is_string(value) && strcmp(json_string_value(value), "(none)") == 0) json_object_del(body, name);
-    else json_object_set(body, name, value);
+    if (json_is_string(value) && strcmp(json_string_value(value), "(none)") == 0)
+      json_object_del(body, name);
+    else
+      json_object_set(body, name, value);
   }
   json_decref(over);
   return body;
@@ -143,7 +149,8 @@ static const char *setting(const struct definition *d, const char *name) {
 
 static void assert_shows(const struct definition *d, const char *expected) {
   json_t *shown = definition_show(d), *is = json_of(expected);
-  char *text = json_dumps(shown, JSON_COMPACT | JSON_SORT_KEYS), *wanted = json_dumps(is, JSON_COMPACT | JSON_SORT_KEYS);
+  char *text = json_dumps(shown, JSON_COMPACT | JSON_SORT_KEYS),
+       *wanted = json_dumps(is, JSON_COMPACT | JSON_SORT_KEYS);
   assert_string_equal(text, wanted);
   free(text);
   free(wanted);
@@ -175,8 +182,10 @@ static void what_is_not_given_has_its_default(void **state) {
   assert_int_equal(json_integer_value(json_object_get(d->settings, "timeout_s")), 30);
   char expected[600];
   snprintf(expected, sizeof expected,
-           "{\"id\":\"%s\",\"name\":\"Fleet\",\"organisation_id\":null,\"type\":\"usage\",\"sink\":\"rest\",\"settings\":"
-           "{\"url\":\"https://a.example/in\",\"method\":\"POST\",\"auth\":\"none\",\"timeout_s\":30},\"script\":null,"
+           "{\"id\":\"%s\",\"name\":\"Fleet\",\"organisation_id\":null,\"type\":\"usage\",\"sink\":\"rest\","
+           "\"settings\":"
+           "{\"url\":\"https://a.example/"
+           "in\",\"method\":\"POST\",\"auth\":\"none\",\"timeout_s\":30},\"script\":null,"
            "\"script_name\":null,\"parameters\":{},\"history_days\":0,\"in_flight\":8,\"active\":true}",
            d->id);
   assert_shows(d, expected);
@@ -185,9 +194,12 @@ static void what_is_not_given_has_its_default(void **state) {
 
 static void what_is_given_is_taken(void **state) {
   (void)state;
-  struct definition *d = create("{\"organisation_id\":-9007199254740993,\"type\":\"usage_and_events\",\"sink\":\"rest_bulk\",\"in_flight\":64,"
-                                "\"active\":false,\"history_days\":0,\"parameters\":{\"above_mb\":5},\"script\":\"return { api = 1 }\","
-                                "\"settings\":{\"url\":\"http://b.example\",\"format\":\"ndjson\",\"max_records\":10000,\"gzip\":true}}");
+  struct definition *d = create(
+      "{\"organisation_id\":-9007199254740993,\"type\":\"usage_and_events\",\"sink\":\"rest_bulk\",\"in_"
+      "flight\":64,"
+      "\"active\":false,\"history_days\":0,\"parameters\":{\"above_mb\":5},\"script\":\"return { api = 1 }\","
+      "\"settings\":{\"url\":\"http://"
+      "b.example\",\"format\":\"ndjson\",\"max_records\":10000,\"gzip\":true}}");
   assert_true(d->organisation == -9007199254740993);
   assert_int_equal(d->kinds, 1u << RECORD_USAGE | 1u << RECORD_EVENT);
   assert_int_equal(d->in_flight, 64);
@@ -200,7 +212,8 @@ static void what_is_given_is_taken(void **state) {
   assert_string_equal(json_string_value(json_object_get(stream, "id")), d->id);
   assert_string_equal(json_string_value(json_object_get(stream, "name")), "Fleet");
   assert_int_equal(json_integer_value(json_object_get(stream, "organisation_id")), d->organisation);
-  assert_int_equal(json_integer_value(json_object_get(json_object_get(context, "parameters"), "above_mb")), 5);
+  assert_int_equal(json_integer_value(json_object_get(json_object_get(context, "parameters"), "above_mb")),
+                   5);
   json_decref(context);
   definition_unref(d);
 }
@@ -317,7 +330,8 @@ static void long_texts_are_taken_up_to_their_limit(void **state) {
 static void a_change_changes_what_it_names(void **state) {
   (void)state;
   struct definition *old = create("{\"organisation_id\":7,\"parameters\":{\"a\":1,\"b\":2}}");
-  struct definition *d = changed(old, "{\"name\":\"New\",\"in_flight\":1,\"parameters\":{\"c\":3},\"settings\":{\"method\":\"PUT\"}}");
+  struct definition *d = changed(
+      old, "{\"name\":\"New\",\"in_flight\":1,\"parameters\":{\"c\":3},\"settings\":{\"method\":\"PUT\"}}");
   assert_string_equal(d->id, old->id);
   assert_int_equal(d->created_ms, old->created_ms);
   assert_int_equal(d->start, old->start);
@@ -338,15 +352,17 @@ static void a_change_changes_what_it_names(void **state) {
 
 static void what_is_fixed_can_not_be_changed(void **state) {
   (void)state;
-  static const char *const fixed[] = {"{\"organisation_id\":8}", "{\"organisation_id\":null}", "{\"type\":\"events\"}",
-                                      "{\"sink\":\"rest_bulk\"}", "{\"history_days\":3}"};
+  static const char *const fixed[] = {"{\"organisation_id\":8}", "{\"organisation_id\":null}",
+                                      "{\"type\":\"events\"}", "{\"sink\":\"rest_bulk\"}",
+                                      "{\"history_days\":3}"};
   struct definition *old = create("{\"organisation_id\":7}");
   for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
     struct err err = {0};
     assert_null(try_change(old, fixed[i], &err));
     assert_non_null(strstr(err.text, "can't be changed"));
   }
-  struct definition *d = changed(old, "{\"organisation_id\":7,\"type\":\"usage\",\"sink\":\"rest\",\"history_days\":0,\"name\":\"N\"}");
+  struct definition *d = changed(
+      old, "{\"organisation_id\":7,\"type\":\"usage\",\"sink\":\"rest\",\"history_days\":0,\"name\":\"N\"}");
   assert_string_equal(d->name, "N"); // sent back as it is, it is no change
   definition_unref(d);
   definition_unref(old);
@@ -354,7 +370,9 @@ static void what_is_fixed_can_not_be_changed(void **state) {
 
 static void secrets_are_shown_masked_and_a_mask_keeps_them(void **state) {
   (void)state;
-  struct definition *old = create("{\"settings\":{\"url\":\"https://a.example\",\"auth\":\"bearer\",\"token\":\"t0p\",\"signing_secret\":\"s3cret\"}}");
+  struct definition *old =
+      create("{\"settings\":{\"url\":\"https://"
+             "a.example\",\"auth\":\"bearer\",\"token\":\"t0p\",\"signing_secret\":\"s3cret\"}}");
   json_t *shown = definition_show(old), *settings = json_object_get(shown, "settings");
   char *text = json_dumps(shown, 0);
   assert_null(strstr(text, "t0p"));
@@ -376,11 +394,13 @@ static void secrets_are_shown_masked_and_a_mask_keeps_them(void **state) {
 
   struct definition *next = changed(d, "{\"settings\":{\"token\":\"new\",\"signing_secret\":null}}");
   assert_string_equal(setting(next, "token"), "new");
-  assert_null(setting(next, "signing_secret")); // null takes a setting away
+  assert_null(setting(next, "signing_secret"));                           // null takes a setting away
   assert_null(try_change(next, "{\"settings\":{\"token\":null}}", &err)); // unless it is needed
   assert_non_null(strstr(err.text, "token"));
   struct err masked = {0};
-  assert_null(try_change(next, "{\"settings\":{\"auth\":\"none\",\"token\":null,\"password\":\"********\",\"username\":7}}", &masked));
+  assert_null(try_change(
+      next, "{\"settings\":{\"auth\":\"none\",\"token\":null,\"password\":\"********\",\"username\":7}}",
+      &masked));
   definition_unref(next);
   definition_unref(d);
   definition_unref(old);
@@ -430,7 +450,9 @@ static void a_sink_that_maps_has_a_program_without_a_script(void **state) {
 
 static void secrets_do_not_reach_the_workers(void **state) {
   (void)state;
-  struct definition *d = create("{\"script\":\"return { api = 1 }\",\"settings\":{\"url\":\"https://a.example\",\"auth\":\"bearer\",\"token\":\"t0p\"}}");
+  struct definition *d =
+      create("{\"script\":\"return { api = 1 "
+             "}\",\"settings\":{\"url\":\"https://a.example\",\"auth\":\"bearer\",\"token\":\"t0p\"}}");
   char *context = mem_copy(d->program->context.at, d->program->context.len);
   char *sink_context = mem_copy(d->program->sink_context.at, d->program->sink_context.len);
   assert_null(strstr(context, "t0p"));
@@ -442,8 +464,9 @@ static void secrets_do_not_reach_the_workers(void **state) {
 
 static void what_is_stored_reads_back_the_same(void **state) {
   (void)state;
-  struct definition *d = create("{\"script\":\"return { api = 1 }\",\"organisation_id\":7,\"in_flight\":3,\"active\":false,"
-                                "\"settings\":{\"url\":\"https://a.example\",\"signing_secret\":\"s3cret\"}}");
+  struct definition *d =
+      create("{\"script\":\"return { api = 1 }\",\"organisation_id\":7,\"in_flight\":3,\"active\":false,"
+             "\"settings\":{\"url\":\"https://a.example\",\"signing_secret\":\"s3cret\"}}");
   char *text = json_dumps(d->document, JSON_COMPACT);
   struct err err = {0};
   struct definition *loaded = definition_load(&world, d->id, slice_of(text), &err);
@@ -467,7 +490,8 @@ static void active_is_set_alone(void **state) {
   (void)state;
   struct definition *d = create("{\"script\":\"return { api = 1 }\"}");
   struct err err = {0};
-  struct definition *off = definition_set_active(&world, d, false, &err), *on = definition_set_active(&world, off, true, &err);
+  struct definition *off = definition_set_active(&world, d, false, &err),
+                    *on = definition_set_active(&world, off, true, &err);
   assert_string_equal(err.text, "");
   assert_false(off->active);
   assert_true(on->active);
@@ -480,7 +504,8 @@ static void active_is_set_alone(void **state) {
 // The nth allocation of ours fails, for each n there is: a message, and no leak. (jansson has its own.)
 static void without_memory_it_says_so(void **state) {
   (void)state;
-  static const char *const bodies[] = {"{}", "{\"script\":\"return { api = 1 }\"}", "{\"script_name\":\"shared-1\"}",
+  static const char *const bodies[] = {"{}", "{\"script\":\"return { api = 1 }\"}",
+                                       "{\"script_name\":\"shared-1\"}",
                                        "{\"type\":\"alerts\",\"sink\":\"pager\",\"settings\":{}}"};
   for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
     struct definition *old = create(bodies[i]);

@@ -1,4 +1,5 @@
-// Proves that what is packed is one gzip member that unpacks to the same bytes, behind whatever stood in the buffer.
+// Proves that what is packed is one gzip member that unpacks to the same bytes, behind whatever stood in the
+// buffer.
 #include "base/mem.h"
 #include "base/rand.h"
 #include "flow/gzip.h"
@@ -16,7 +17,10 @@ enum { ROOM = 4 << 20 };
 
 static void assert_unpacks_to(struct slice packed, struct slice plain) {
   static unsigned char out[ROOM];
-  z_stream z = {.next_in = (Bytef *)(uintptr_t)packed.at, .avail_in = (uInt)packed.len, .next_out = out, .avail_out = ROOM};
+  z_stream z = {.next_in = (Bytef *)(uintptr_t)packed.at,
+                .avail_in = (uInt)packed.len,
+                .next_out = out,
+                .avail_out = ROOM};
   assert_int_equal(inflateInit2(&z, 16 + MAX_WBITS), Z_OK);
   assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
   assert_int_equal(z.avail_in, 0); // nothing behind the member
@@ -34,7 +38,8 @@ static void any_bytes_come_back(void **state) {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
       struct buf out;
       buf_init(&out, ROOM);
-      for (size_t n = 0; n < sizes[i]; n++) plain[n] = noisy ? (char)rand_u64() : "{\"id\":12345},"[n % 13];
+      for (size_t n = 0; n < sizes[i]; n++)
+        plain[n] = noisy ? (char)rand_u64() : "{\"id\":12345},"[n % 13];
       assert_true(gzip_pack(slice_make(plain, sizes[i]), &out));
       assert_unpacks_to(buf_slice(&out), slice_make(plain, sizes[i]));
       if (!noisy && sizes[i] > 1000) assert_true(out.len < sizes[i] / 10);
@@ -61,7 +66,8 @@ static void past_its_room_or_without_memory_nothing_is_appended(void **state) {
   char plain[2000];
   struct buf out;
   rand_seed(2);
-  for (size_t i = 0; i < sizeof plain; i++) plain[i] = (char)rand_u64();
+  for (size_t i = 0; i < sizeof plain; i++)
+    plain[i] = (char)rand_u64();
   buf_init(&out, 1000);
   assert_true(buf_append_text(&out, "before"));
   assert_false(gzip_pack(slice_make(plain, sizeof plain), &out));

@@ -1,5 +1,5 @@
-// Proves that a block reaches exactly the streams that some of its records concern, and that a refusal for want of memory changes
-// nothing.
+// Proves that a block reaches exactly the streams that some of its records concern, and that a refusal for
+// want of memory changes nothing.
 #include "base/mem.h"
 #include "base/rand.h"
 #include "flow/router.h"
@@ -46,9 +46,8 @@ static int by_organisation(const void *a, const void *b) {
 static void make_block(struct world *w) {
   uint32_t count = (uint32_t)below(ROWS + 1);
   for (uint32_t i = 0; i < count; i++)
-    w->rows[i] = (struct record_header){.sequence = i + 1,
-                                        .organisation = some_organisation(),
-                                        .kind = (uint8_t)(RECORD_EVENT + below(3))};
+    w->rows[i] = (struct record_header){
+        .sequence = i + 1, .organisation = some_organisation(), .kind = (uint8_t)(RECORD_EVENT + below(3))};
   qsort(w->rows, count, sizeof *w->rows, by_organisation);
   w->block = (struct journal_block){.first = 1, .end = count + 1, .count = count, .rows = w->rows};
 }
@@ -74,7 +73,8 @@ static void matched(struct router_entry *entry, uint32_t records, void *arg) {
 static void check_block(struct world *w) {
   uint32_t calls = 0, expected = 0;
   make_block(w);
-  for (size_t i = 0; i < STREAMS; i++) w->streams[i].records = w->streams[i].calls = 0;
+  for (size_t i = 0; i < STREAMS; i++)
+    w->streams[i].records = w->streams[i].calls = 0;
   router_match(&w->router, &w->block, matched, &calls);
   for (size_t i = 0; i < STREAMS; i++) {
     struct stream *s = &w->streams[i];
@@ -122,12 +122,14 @@ static void what_is_left_is_freed_with_the_router(void **state) {
   static struct world w;
   rand_seed(7);
   router_fini(&w.router);
-  for (size_t i = 0; i < STREAMS; i++) toggle(&w, &w.streams[i]);
+  for (size_t i = 0; i < STREAMS; i++)
+    toggle(&w, &w.streams[i]);
   router_fini(&w.router);
   router_fini(&w.router);
 }
 
-// A hundred thousand streams of others cost a block nothing but its own look-ups: only the streams it concerns are called.
+// A hundred thousand streams of others cost a block nothing but its own look-ups: only the streams it
+// concerns are called.
 static void only_streams_that_it_concerns_are_looked_at(void **state) {
   (void)state;
   enum { MANY = 100000 };
@@ -141,14 +143,16 @@ static void only_streams_that_it_concerns_are_looked_at(void **state) {
     all[i].entry = (struct router_entry){.organisation = i, .kinds = 1u << RECORD_USAGE};
     assert_true(router_add(&router, &all[i].entry));
   }
-  for (int i = 0; i < 100000; i++) router_match(&router, &block, matched, &calls);
+  for (int i = 0; i < 100000; i++)
+    router_match(&router, &block, matched, &calls);
   assert_int_equal(calls, 100000);
   assert_int_equal(all[4711].records, 100000);
   router_fini(&router);
   free(all);
 }
 
-// The nth allocation fails, for each n: the stream is not routed, the others still are, and the next try works.
+// The nth allocation fails, for each n: the stream is not routed, the others still are, and the next try
+// works.
 static void without_memory_a_stream_is_refused_and_the_others_stay(void **state) {
   (void)state;
   static struct world w;

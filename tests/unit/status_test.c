@@ -1,4 +1,5 @@
-// Proves that a stream's status shows what was counted, keeps its counts through a restart, and can always be shown as JSON.
+// Proves that a stream's status shows what was counted, keeps its counts through a restart, and can always be
+// shown as JSON.
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/status.h"
@@ -38,10 +39,11 @@ static void a_new_stream_has_done_nothing(void **state) {
   (void)state;
   struct status *s = new_status();
   json_t *json = status_show(s, NULL);
-  json_t *expected = json_pack("{s:s, s:s, s:n, s:n, s:n, s:{}, s:i, s:f, s:i, s:i, s:i, s:i, s:i, s:n}", "state", "pending",
-                               "remote_status", "active", "last_http_status", "last_delivery_at", "last_error", "filtered_by",
-                               "lag_records", 0, "lag_seconds", 0.0, "delivered", 0, "filtered", 0, "dead", 0, "expired", 0, "retries",
-                               0, "script_version");
+  json_t *expected =
+      json_pack("{s:s, s:s, s:n, s:n, s:n, s:{}, s:i, s:f, s:i, s:i, s:i, s:i, s:i, s:n}", "state", "pending",
+                "remote_status", "active", "last_http_status", "last_delivery_at", "last_error",
+                "filtered_by", "lag_records", 0, "lag_seconds", 0.0, "delivered", 0, "filtered", 0, "dead", 0,
+                "expired", 0, "retries", 0, "script_version");
   assert_true(json_equal(json, expected));
   json_decref(expected);
   json_decref(json);
@@ -56,9 +58,15 @@ static void states_have_their_names(void **state) {
     enum stream_state state;
     const char *name, *remote;
   } steps[] = {
-      {STREAM_HISTORY, "history", "active"},       {STREAM_LIVE, "live", "active"},          {STREAM_INACTIVE, "inactive", "active"},
-      {STREAM_RETRYING, "retrying", "deactivated"}, {STREAM_LIVE, "live", "active"},          {STREAM_PAUSED, "paused", "deactivated"},
-      {STREAM_INACTIVE, "inactive", "deactivated"}, {STREAM_PENDING, "pending", "active"},    {STREAM_ERROR, "error", "deactivated"},
+      {STREAM_HISTORY, "history", "active"},
+      {STREAM_LIVE, "live", "active"},
+      {STREAM_INACTIVE, "inactive", "active"},
+      {STREAM_RETRYING, "retrying", "deactivated"},
+      {STREAM_LIVE, "live", "active"},
+      {STREAM_PAUSED, "paused", "deactivated"},
+      {STREAM_INACTIVE, "inactive", "deactivated"},
+      {STREAM_PENDING, "pending", "active"},
+      {STREAM_ERROR, "error", "deactivated"},
   };
   struct status *s = new_status();
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
@@ -83,7 +91,8 @@ static void counts_are_shown_by_their_names(void **state) {
   atomic_store(&s->last_http_status, 503);
   atomic_store(&s->last_delivery_ms, 1763625600123);
   json_t *json = shown(s);
-  for (int i = 0; i < STATUS_COUNTS; i++) assert_int_equal(number_of(json, names[i]), 10 + i);
+  for (int i = 0; i < STATUS_COUNTS; i++)
+    assert_int_equal(number_of(json, names[i]), 10 + i);
   assert_int_equal(number_of(json, "last_http_status"), 503);
   assert_string_equal(text_of(json, "last_delivery_at"), "2025-11-20T08:00:00.123Z");
   assert_string_equal(text_of(json, "script_version"), "v1");
@@ -144,7 +153,8 @@ static void without_memory_for_reasons_the_sum_is_still_right(void **state) {
   status_unref(s);
 }
 
-// An error that was cut in the middle of a character, or never was a text: the stream must still be there to look at.
+// An error that was cut in the middle of a character, or never was a text: the stream must still be there to
+// look at.
 static void any_error_can_be_shown(void **state) {
   (void)state;
   static const struct {
@@ -166,7 +176,8 @@ static void any_error_can_be_shown(void **state) {
   char lengthy[2000];
   for (size_t at = 0; at < 4; at++) { // whatever character is cut
     memset(lengthy, 'x', at);
-    for (size_t i = at; i + 4 < sizeof lengthy; i += 4) memcpy(lengthy + i, "\xf0\x9f\x98\x80", 5);
+    for (size_t i = at; i + 4 < sizeof lengthy; i += 4)
+      memcpy(lengthy + i, "\xf0\x9f\x98\x80", 5);
     status_set_error(s, lengthy);
     json_t *json = shown(s);
     assert_in_range(strlen(text_of(json, "last_error")), STATUS_ERROR_BYTES - 4, STATUS_ERROR_BYTES - 1);
@@ -206,13 +217,17 @@ static void counts_outlive_a_restart(void **state) {
   struct status *s = new_status(), *next = new_status(), *cut = new_status();
   struct buf saved;
   buf_init(&saved, 1000);
-  for (int i = 0; i < STATUS_COUNTS; i++) status_count(s, (enum status_count)i, UINT64_MAX / 2 - (uint64_t)i);
+  for (int i = 0; i < STATUS_COUNTS; i++)
+    status_count(s, (enum status_count)i, UINT64_MAX / 2 - (uint64_t)i);
   atomic_store(&s->last_delivery_ms, 1763625600123);
   assert_true(status_save(s, &saved));
-  for (size_t len = 0; len < saved.len; len++) assert_false(status_restore(cut, slice_make(saved.at, len)));
-  for (int i = 0; i < STATUS_COUNTS; i++) assert_int_equal(atomic_load(&cut->counts[i]), 0);
+  for (size_t len = 0; len < saved.len; len++)
+    assert_false(status_restore(cut, slice_make(saved.at, len)));
+  for (int i = 0; i < STATUS_COUNTS; i++)
+    assert_int_equal(atomic_load(&cut->counts[i]), 0);
   assert_true(status_restore(next, buf_slice(&saved)));
-  for (int i = 0; i < STATUS_COUNTS; i++) assert_int_equal(atomic_load(&next->counts[i]), UINT64_MAX / 2 - (uint64_t)i);
+  for (int i = 0; i < STATUS_COUNTS; i++)
+    assert_int_equal(atomic_load(&next->counts[i]), UINT64_MAX / 2 - (uint64_t)i);
   assert_int_equal(atomic_load(&next->last_delivery_ms), 1763625600123);
   buf_fini(&saved);
   mem_fail_at(1);

@@ -1,4 +1,5 @@
-// Proves that a body comes out of its encoding whole or not at all, and that no body unpacks to more than the limit.
+// Proves that a body comes out of its encoding whole or not at all, and that no body unpacks to more than the
+// limit.
 #include "api/unpack.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -69,7 +70,8 @@ static struct buf packed_as(const char *encoding, struct slice plain) {
 static char *bytes(size_t len, bool noise) {
   char *at = malloc(len + 1);
   assert_non_null(at);
-  for (size_t i = 0; i < len; i++) at[i] = noise ? (char)rand_u64() : (char)32;
+  for (size_t i = 0; i < len; i++)
+    at[i] = noise ? (char)rand_u64() : (char)32;
   return at;
 }
 
@@ -94,7 +96,8 @@ static void without_an_encoding_the_body_is_the_input(void **state) {
 static void other_encodings_are_unknown(void **state) {
   (void)state;
   static const char *const others[] = {"", "br", "deflate", "gzip, gzip", "gzi", "gzipp", "zstd2"};
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++) assert_fails(others[i], slice_of("x"), LIMIT, UNPACK_UNKNOWN);
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    assert_fails(others[i], slice_of("x"), LIMIT, UNPACK_UNKNOWN);
 }
 
 static void what_was_packed_comes_out(void **state) {
@@ -159,7 +162,8 @@ static void a_bomb_in_many_members_is_stopped_too(void **state) {
   for (size_t e = 0; e < 2; e++) {
     struct buf one = packed_as(encodings[e], slice_make(plain, 64 << 10)), all;
     buf_init(&all, ROOM);
-    for (int i = 0; i < 1000; i++) assert_true(buf_append(&all, one.at, one.len));
+    for (int i = 0; i < 1000; i++)
+      assert_true(buf_append(&all, one.at, one.len));
     assert_fails(encodings[e], buf_slice(&all), LIMIT, UNPACK_TOO_LARGE);
     buf_fini(&one);
     buf_fini(&all);
@@ -199,8 +203,10 @@ static void random_bytes_are_broken(void **state) {
   for (int i = 0; i < 3000; i++) {
     char noise[300];
     size_t len = (size_t)(rand_u64() % sizeof noise);
-    for (size_t n = 0; n < len; n++) noise[n] = (char)rand_u64();
-    if (i % 2 && len > 10) memcpy(noise, i % 4 == 1 ? "\x1f\x8b\x08\0\0\0\0\0\0\x03" : "\x28\xb5\x2f\xfd", i % 4 == 1 ? 10 : 4);
+    for (size_t n = 0; n < len; n++)
+      noise[n] = (char)rand_u64();
+    if (i % 2 && len > 10)
+      memcpy(noise, i % 4 == 1 ? "\x1f\x8b\x08\0\0\0\0\0\0\x03" : "\x28\xb5\x2f\xfd", i % 4 == 1 ? 10 : 4);
     for (size_t e = 0; e < 2; e++) {
       struct unpacked u = unpack_to(encodings[e], slice_make(noise, len), LIMIT);
       assert_int_not_equal(u.result, UNPACK_UNKNOWN);
@@ -210,8 +216,8 @@ static void random_bytes_are_broken(void **state) {
   }
 }
 
-// A byte that changed on the way is found out, unless it stands where nothing does. (zstd's frames have a check only if their maker put
-// one in.)
+// A byte that changed on the way is found out, unless it stands where nothing does. (zstd's frames have a
+// check only if their maker put one in.)
 static void a_changed_byte_never_changes_what_gzip_said(void **state) {
   (void)state;
   rand_seed(4);

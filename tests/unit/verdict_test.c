@@ -1,5 +1,5 @@
-// Proves the default verdict for every HTTP status, as the contract's paragraph "Default verdict" lists them, and for requests
-// without an answer.
+// Proves the default verdict for every HTTP status, as the contract's paragraph "Default verdict" lists them,
+// and for requests without an answer.
 #include "flow/verdict.h"
 
 #include <setjmp.h>
@@ -61,7 +61,8 @@ static void strange_statuses_are_retried(void **state) {
 static void without_an_answer_the_policy_pauses_and_the_network_retries(void **state) {
   (void)state;
   struct http_response refused = {.outcome = HTTP_REFUSED, .error = "10.0.0.1 is not allowed"};
-  struct http_response broken = {.outcome = HTTP_TRANSPORT, .error = "the certificate has expired", .status = 200};
+  struct http_response broken = {
+      .outcome = HTTP_TRANSPORT, .error = "the certificate has expired", .status = 200};
   struct http_response silent = {.outcome = HTTP_TRANSPORT};
   assert_int_equal(verdict_of(&refused).kind, SINK_PAUSE);
   assert_string_equal(verdict_of(&refused).why, refused.error);

@@ -1,5 +1,5 @@
-// Proves that the window agrees with a plain array whatever is read, read again and settled, and that no restart makes it forget or
-// invent a settled record.
+// Proves that the window agrees with a plain array whatever is read, read again and settled, and that no
+// restart makes it forget or invent a settled record.
 #include "base/mem.h"
 #include "base/rand.h"
 #include "flow/window.h"
@@ -13,7 +13,8 @@
 
 enum { RECORDS = 3000, SAVED_BYTES = 1 << 20 };
 
-// What one stream's records are, and what its window should think of them: records first <= i < next have been read in this life.
+// What one stream's records are, and what its window should think of them: records first <= i < next have
+// been read in this life.
 struct model {
   uint64_t sequence[RECORDS];
   bool settled[RECORDS]; // known to be: in this life, or saved by an earlier one
@@ -35,13 +36,15 @@ static size_t below(size_t n) {
 static void model_init(struct model *m, size_t widest_gap) {
   memset(m, 0, sizeof *m);
   uint64_t sequence = below(3) ? 0 : rand_u64() >> 3;
-  for (size_t i = 0; i < RECORDS; i++) m->sequence[i] = sequence += 1 + below(widest_gap);
+  for (size_t i = 0; i < RECORDS; i++)
+    m->sequence[i] = sequence += 1 + below(widest_gap);
   m->position = m->sequence[0];
 }
 
 static size_t front(const struct model *m) {
   size_t i = m->first;
-  while (i < m->next && m->state[i] == WINDOW_SETTLED) i++;
+  while (i < m->next && m->state[i] == WINDOW_SETTLED)
+    i++;
   return i;
 }
 
@@ -82,7 +85,8 @@ static void unread_all(struct model *m) {
 static void read_again(struct model *m) {
   uint64_t from = window_end(&m->window) ? below((size_t)window_end(&m->window)) : 0;
   size_t i = m->first + (size_t)from;
-  while (i < m->next && m->state[i] != WINDOW_UNREAD) i++;
+  while (i < m->next && m->state[i] != WINDOW_UNREAD)
+    i++;
   assert_int_equal(window_next_unread(&m->window, from), i - m->first);
   mark(m, i, WINDOW_READ);
 }
@@ -90,7 +94,8 @@ static void read_again(struct model *m) {
 static void check(const struct model *m) {
   const struct window *w = &m->window;
   size_t begin = front(m), unread = 0, i = begin < m->next ? begin + below(m->next - begin) : begin;
-  for (size_t r = m->first; r < m->next; r++) unread += m->state[r] == WINDOW_UNREAD;
+  for (size_t r = m->first; r < m->next; r++)
+    unread += m->state[r] == WINDOW_UNREAD;
   assert_int_equal(w->unread, unread);
   assert_int_equal(w->base, begin - m->first);
   assert_int_equal(window_end(w), m->next - m->first);
@@ -116,7 +121,8 @@ static void restart(struct model *m, const struct snapshot *snapshot) {
   assert_true(window_restore(&m->window, buf_slice(&snapshot->bytes), &m->position, &used));
   assert_int_equal(used, snapshot->bytes.len);
   memcpy(m->settled, snapshot->settled, sizeof m->settled);
-  for (m->first = 0; m->first < RECORDS && m->sequence[m->first] < m->position; m->first++) assert_true(m->settled[m->first]);
+  for (m->first = 0; m->first < RECORDS && m->sequence[m->first] < m->position; m->first++)
+    assert_true(m->settled[m->first]);
   m->next = m->first;
 }
 
@@ -124,14 +130,22 @@ static void live(struct model *m, struct snapshot *snapshot, size_t reading) {
   save(m, snapshot);
   for (int step = 0; step < 6000 && m->next < RECORDS; step++) {
     size_t what = below(100), span = m->next - m->first, i = m->first + below(span + 1);
-    if (what < reading) read_one(m);
-    else if (what < 70) mark(m, i, WINDOW_SETTLED);
-    else if (what < 80) mark(m, front(m), WINDOW_SETTLED);
-    else if (what < 85) mark(m, i, WINDOW_UNREAD);
-    else if (what < 97) read_again(m);
-    else if (what == 97 && !below(20)) unread_all(m);
-    else if (what == 98) save(m, snapshot);
-    else if (what == 99 && !below(8)) restart(m, snapshot);
+    if (what < reading)
+      read_one(m);
+    else if (what < 70)
+      mark(m, i, WINDOW_SETTLED);
+    else if (what < 80)
+      mark(m, front(m), WINDOW_SETTLED);
+    else if (what < 85)
+      mark(m, i, WINDOW_UNREAD);
+    else if (what < 97)
+      read_again(m);
+    else if (what == 97 && !below(20))
+      unread_all(m);
+    else if (what == 98)
+      save(m, snapshot);
+    else if (what == 99 && !below(8))
+      restart(m, snapshot);
     check(m);
   }
 }
@@ -164,8 +178,10 @@ static void check_restart(const struct model *m, struct buf *bytes) {
       continue;
     }
     bool was = window_was_settled(&w, m->sequence[i]);
-    if (m->sequence[i] > position) assert_int_equal(was, m->settled[i]);
-    else assert_true(!was || m->settled[i]);
+    if (m->sequence[i] > position)
+      assert_int_equal(was, m->settled[i]);
+    else
+      assert_true(!was || m->settled[i]);
   }
   window_fini(&w);
 }
@@ -180,8 +196,10 @@ static void a_restart_at_any_moment_knows_what_was_settled(void **state) {
   rand_seed(11);
   model_init(&m, 3);
   for (int step = 0; step < 1500; step++) {
-    if (below(3)) read_one(&m);
-    else mark(&m, m.first + below(m.next - m.first + 1), WINDOW_SETTLED);
+    if (below(3))
+      read_one(&m);
+    else
+      mark(&m, m.first + below(m.next - m.first + 1), WINDOW_SETTLED);
     check_restart(&m, &bytes);
     if (step % 100 != 99) continue;
     save(&m, &snapshot);
@@ -205,7 +223,8 @@ static void runs_survive_restarts_before_they_are_come_to(void **state) {
     assert_true(window_reserve(&w));
     window_push(&w, s, false);
   }
-  for (uint64_t s = 11; s <= 90; s++) window_mark(&w, s - 1, WINDOW_SETTLED);
+  for (uint64_t s = 11; s <= 90; s++)
+    window_mark(&w, s - 1, WINDOW_SETTLED);
   for (int life = 0; life < 3; life++) {
     bytes.len = 0;
     assert_true(window_save(&w, life ? position : 101, &bytes));
@@ -222,7 +241,8 @@ static void runs_survive_restarts_before_they_are_come_to(void **state) {
   assert_true(window_save(&w, 51, &bytes));
   window_fini(&w);
   assert_true(window_restore(&w, buf_slice(&bytes), &position, &used));
-  for (uint64_t s = 1; s <= 100; s++) assert_int_equal(window_was_settled(&w, s), s > 10 && s <= 90);
+  for (uint64_t s = 1; s <= 100; s++)
+    assert_int_equal(window_was_settled(&w, s), s > 10 && s <= 90);
   assert_null(w.runs); // forgotten when passed
   window_fini(&w);
   buf_fini(&bytes);
@@ -250,7 +270,8 @@ static bool restore_and_use(const void *at, size_t len) {
   bool ok = window_restore(&w, slice_make(at, len), &position, &used);
   if (ok) assert_true(used <= len);
   window_save(&w, position, &bytes);
-  for (uint64_t s = 1000000; s < 1002000; s += 5) window_was_settled(&w, s);
+  for (uint64_t s = 1000000; s < 1002000; s += 5)
+    window_was_settled(&w, s);
   window_save(&w, 1002000, &bytes);
   window_fini(&w);
   buf_fini(&bytes);
@@ -280,9 +301,11 @@ static void damaged_bytes_do_no_harm(void **state) {
   for (int i = 0; i < 3000; i++) {
     bytes.len = 0;
     save_example(&bytes);
-    for (size_t n = 1 + below(4); n; n--) bytes.at[below(bytes.len)] = (char)rand_u64();
+    for (size_t n = 1 + below(4); n; n--)
+      bytes.at[below(bytes.len)] = (char)rand_u64();
     restore_and_use(bytes.at, bytes.len);
-    for (size_t n = 0; n < sizeof noise; n++) noise[n] = (unsigned char)(below(3) ? rand_u64() : 0);
+    for (size_t n = 0; n < sizeof noise; n++)
+      noise[n] = (unsigned char)(below(3) ? rand_u64() : 0);
     restore_and_use(noise, below(sizeof noise + 1));
   }
   buf_fini(&bytes);
@@ -333,7 +356,8 @@ static void the_room_of_a_burst_is_given_back(void **state) {
     assert_true(window_reserve(&w));
     window_push(&w, s, false);
   }
-  for (uint64_t o = 70000; o-- > 0;) window_mark(&w, o, WINDOW_SETTLED);
+  for (uint64_t o = 70000; o-- > 0;)
+    window_mark(&w, o, WINDOW_SETTLED);
   assert_int_equal(w.cap, 0);
   assert_int_equal(window_end(&w), 70000);
   assert_int_equal(window_position(&w, 70001), 70001);
