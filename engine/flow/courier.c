@@ -70,7 +70,7 @@ struct routing {
 static void matched(struct router_entry *entry, uint32_t records, void *arg) {
   const struct routing *r = arg;
   struct stream *s = (struct stream *)((char *)entry - offsetof(struct stream, route));
-  if (r->block->first >= s->counted) atomic_fetch_add_explicit(&s->status->matched, records, memory_order_relaxed);
+  if (r->block->first >= s->counted) status_add(&s->status->matched, records);
   if (s->line.lost) return; // it comes by itself
   if (s->caught_up && !s->window.count) // nothing has waited until now
     atomic_store(&s->status->settled_ms, r->block->rows[0].received_ms);
@@ -354,7 +354,7 @@ static void expire_stream(struct stream *s, uint64_t first_kept) {
   uint64_t gone = from > kept ? from - kept : 0;
   if (gone) log_warn("stream=%s doing=expire records=%" PRIu64 " reason=\"not delivered within the journal's retention\"", d->id, gone);
   status_count(s->status, COUNT_EXPIRED, gone);
-  atomic_fetch_add(&s->status->read, gone);
+  status_add(&s->status->read, gone);
   s->next = first_kept;
   saver_touch(s);
 }

@@ -143,7 +143,7 @@ static bool pass_over(struct stream *s, const struct record_header *row) {
   if (!settled && s->outfit->definition->sink->accepts >> row->kind & 1) return false;
   window_push(&s->window, row->sequence, true);
   if (!settled) status_count_filtered(s->status, slice_of("sink"), 1);
-  atomic_fetch_add_explicit(&s->status->read, 1, memory_order_relaxed);
+  status_add(&s->status->read, 1);
   s->next = row->sequence + 1;
   saver_touch(s);
   return true;
@@ -226,7 +226,7 @@ static void take(struct reading *r, const struct found *f) {
     return;
   }
   window_push(&s->window, f->row->sequence, false);
-  atomic_fetch_add_explicit(&s->status->read, 1, memory_order_relaxed);
+  status_add(&s->status->read, 1);
   s->next = f->row->sequence + 1;
 }
 

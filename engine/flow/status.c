@@ -48,7 +48,7 @@ void status_set_state(struct status *status, enum stream_state state) {
 }
 
 void status_count(struct status *status, enum status_count which, uint64_t n) {
-  atomic_fetch_add_explicit(&status->counts[which], n, memory_order_relaxed);
+  status_add(&status->counts[which], n);
 }
 
 // JSON shows nothing else, and a text that was cut to its room may end in the middle of a character.

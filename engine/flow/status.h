@@ -47,6 +47,10 @@ void status_unref(struct status *status); // takes NULL
 
 const char *stream_state_name(enum stream_state state);
 void status_set_state(struct status *status, enum stream_state state);
+// Counts have one writer, the stream's courier: a plain addition that other threads may read at any time.
+static inline void status_add(_Atomic uint64_t *count, uint64_t n) {
+  atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
+}
 void status_count(struct status *status, enum status_count which, uint64_t n);
 // Walks the reasons that were counted: `for (size_t i = 0; (r = status_reason(status, i)); i++)`, with the lock held.
 const struct status_reason *status_reason(const struct status *status, size_t i);
