@@ -1,4 +1,4 @@
-// courier.c - the thread: blocks routed to streams, streams fed in turn, timers, orders from the API.
+// courier.c - the thread: its parts, its streams, orders from the API, its end.
 #include "flow/courier.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -6,219 +6,11 @@
 #include "base/mem.h"
 #include "flow/courier_parts.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-enum {
-  EXPIRE_WAIT_S = 5,
-  SMALL_REQUESTS = 1500, // a second
-  TICK_US = 5000,
-  STAGE_STILL_TICKS = 4,
-  REPLAY_RECORDS = 1 << 20, // streams further behind at start read on their own
-};
-
-uint64_t courier_now_ms(void) {
-  return clock_mono_ms();
-}
-
-// ---- timers ----
-
-static uint64_t first_due(const struct courier *c) {
-  const struct heap_node *lane = heap_first(&c->lane_timers), *breaker = heap_first(&c->breaker_timers);
-  uint64_t due = lane ? lane->due : UINT64_MAX;
-  return breaker && breaker->due < due ? breaker->due : due;
-}
-
-static void arm(struct courier *c) {
-  uint64_t due = first_due(c), now = courier_now_ms();
-  if (due == UINT64_MAX) return;
-  loop_timer_start(c->loop, &c->timer, due > now ? (due - now) * 1000 : 0);
-}
-
-void courier_set_timer(struct courier *c, struct heap *timers, struct heap_node *node, uint64_t due_ms) {
-  if (!heap_set(timers, node, due_ms)) log_error("courier doing=timer error=\"out of memory\"");
-  if (first_due(c) == due_ms) arm(c);
-}
-
-static void timers_due(struct loop_timer *timer) {
-  struct courier *c = (struct courier *)((char *)timer - offsetof(struct courier, timer));
-  uint64_t now = c->turn_ms = courier_now_ms();
-  struct heap_node *node;
-  while ((node = heap_first(&c->breaker_timers)) && node->due <= now) {
-    heap_remove(&c->breaker_timers, node);
-    stream_breaker_due((struct stream *)((char *)node - offsetof(struct stream, breaker)));
-  }
-  while ((node = heap_first(&c->lane_timers)) && node->due <= now) {
-    heap_remove(&c->lane_timers, node);
-    lane_due((struct lane *)((char *)node - offsetof(struct lane, timer)));
-  }
-  arm(c);
-}
-
-// ---- routing ----
-
-struct routing {
-  struct courier *courier;
-  const struct journal_block *block;
-  uint32_t number; // in the stage
-};
-
-static void matched(struct router_entry *entry, uint32_t records, void *arg) {
-  const struct routing *r = arg;
-  struct stream *s = (struct stream *)((char *)entry - offsetof(struct stream, route));
-  if (r->block->first >= s->counted) status_add(&s->status->matched, records);
-  if (s->line.lost) return; // it comes by itself
-  if (s->caught_up && !s->window.count) // nothing has waited until now
-    atomic_store(&s->status->settled_ms, r->block->rows[0].received_ms);
-  if (s->caught_up && s->next < r->block->first) s->next = r->block->first;
-  s->caught_up = false;
-  stage_hint(&r->courier->stage, &s->line, r->number);
-  if (feed_blocked(s)) feed_fall_behind(s);
-  else stream_wake(s);
-}
-
-static void route_block(struct courier *c, struct journal_block *block) {
-  struct routing routing = {c, block, stage_push(&c->stage, block)};
-  c->routed = block->end;
-  router_match(&c->router, block, matched, &routing);
-  stage_trim(&c->stage);
-}
-
-static void route(struct courier *c);
-
-static void route_fetched(struct journal_fetch *fetch) {
-  struct courier *c = (struct courier *)((char *)fetch - offsetof(struct courier, route_fetch));
-  c->route_fetching = false;
-  shared_blocks_put(c->options.blocks, fetch->sequence, fetch->block);
-  if (fetch->block) route_block(c, fetch->block);
-  else c->routed = fetch->next;
-  journal_block_unref(fetch->block);
-  route(c);
-}
-
-// The next block: from memory, or from disk, which one courier reads for all. NULL: it comes later, or not at all.
-static struct journal_block *next_to_route(struct courier *c) {
-  struct journal *j = c->options.journal;
-  struct journal_block *block = journal_recent(j, c->routed);
-  if (block) return block;
-  enum shared_answer answer = shared_blocks_get(c->options.blocks, c->routed, c->loop, &c->listener.task, &block);
-  if (answer != SHARED_READ) return block;
-  c->route_fetching = true;
-  c->route_fetch = (struct journal_fetch){.loop = c->loop, .sequence = c->routed, .organisation = JOURNAL_ALL, .done = route_fetched};
-  journal_fetch(j, &c->route_fetch);
-  return NULL;
-}
-
-static void route(struct courier *c) {
-  stage_trim(&c->stage);
-  if (c->open && list_empty(&c->all)) c->routed = journal_head(c->options.journal); // nobody asks
-  while (c->open && !c->route_fetching && c->routed < journal_head(c->options.journal) && stage_room(&c->stage)) {
-    struct journal_block *block = next_to_route(c);
-    if (!block) return;
-    route_block(c, block);
-    journal_block_unref(block);
-  }
-}
-
-// The stage is full and nobody has read on for a while: those who wait for its first block are slower than all others.
-static void leave_laggards_behind(struct courier *c) {
-  bool still = !stage_room(&c->stage) && c->stage.moves == c->stage_moves;
-  c->stage_moves = c->stage.moves;
-  c->stage_still = still ? c->stage_still + 1 : 0;
-  if (c->stage_still < STAGE_STILL_TICKS) return;
-  c->stage_still = 0;
-  for (struct list *link = c->all.next; link != &c->all; link = link->next) {
-    struct stream *s = list_item(link, struct stream, all_link);
-    if (stage_waits_for_first(&c->stage, &s->line)) feed_fall_behind(s);
-  }
-}
-
-static void new_blocks(struct loop_task *task) {
-  struct journal_listener *listener = (struct journal_listener *)((char *)task - offsetof(struct journal_listener, task));
-  route((struct courier *)((char *)listener - offsetof(struct courier, listener)));
-}
-
-// ---- a turn ----
-
-// When batches fill the memory they may have, streams that can't deliver now keep only their ranges.
-static void shed_idle(struct courier *c) {
-  if (!budget_exhausted(c->options.budget)) return;
-  for (struct list *link = c->all.next; link != &c->all; link = link->next) {
-    struct stream *s = list_item(link, struct stream, all_link);
-    if (s->breaker_open && s->held_bytes) stream_shed(s);
-  }
-}
-
-static void feed_ready(struct courier *c) {
-  struct list turn, *link;
-  list_move(&c->ready, &turn); // those that wake others or themselves come in the next turn
-  while ((link = list_pop(&turn))) feed_stream(list_item(link, struct stream, ready_link));
-}
-
-static void send_ready(struct courier *c) {
-  struct list turn, *link;
-  list_move(&c->senders, &turn);
-  while ((link = list_pop(&turn))) {
-    struct stream *s = list_item(link, struct stream, send_link);
-    s->send_parked = !delivery_send_ready(s);
-    if (s->send_parked) list_push_back(&c->parked_senders, &s->send_link);
-  }
-}
-
-static void unpark(struct courier *c) { // those parked longest first, as many as there will be an allowance for
-  struct list *link;
-  for (unsigned n = SMALL_REQUESTS / (1000000 / TICK_US) + 1; n && (link = list_pop(&c->parked_senders)); n--)
-    list_push_back(&c->senders, link);
-}
-
-static void tick(struct loop_timer *timer) {
-  struct courier *c = (struct courier *)((char *)timer - offsetof(struct courier, ticker));
-  c->ticking = false;
-  unpark(c);
-  leave_laggards_behind(c);
-}
-
-// As many of those that wait as there is room for jobs.
-static void end_starving(struct courier *c) {
-  for (unsigned i = 0; i < pool_workers(c->options.pool); i++) {
-    struct courier_worker *w = &c->workers[i];
-    struct list *link;
-    for (uint32_t n = w->jobs; !w->full && n < COURIER_WORKER_JOBS && (link = list_pop(&w->starved)); n++)
-      list_push_back(&c->ready, link);
-  }
-}
-
-static void turn_end(void *arg) {
-  struct courier *c = arg;
-  if (c->draining) return;
-  c->turn_ms = courier_now_ms();
-  route(c);
-  end_starving(c);
-  if (!list_empty(&c->ready)) {
-    shed_idle(c);
-    feed_ready(c);
-    route(c);
-  }
-  if (!list_empty(&c->senders)) send_ready(c);
-  if (!list_empty(&c->ready) || !list_empty(&c->senders)) loop_post(c->loop, &c->another_turn);
-  bool waits = !list_empty(&c->parked_senders) || !stage_room(&c->stage);
-  if (waits && !c->ticking) c->ticking = loop_timer_start(c->loop, &c->ticker, TICK_US);
-}
-
-static void nothing(struct loop_task *task) {
-  (void)task; // that it was posted is enough: the loop does not sleep
-}
-
-static void ring_room(struct pool_client *client, unsigned worker, void *arg) {
-  (void)client;
-  struct courier *c = arg;
-  c->workers[worker].full = false;
-  list_join(&c->ready, &c->workers[worker].starved);
-}
+enum { REPLAY_RECORDS = 1 << 20 }; // streams further behind at start read on their own
 
 // ---- orders ----
 
@@ -294,7 +86,7 @@ static bool carry_out(struct courier *c, struct courier_command *command) {
   if (command->order == COURIER_ADD) return add(c, command);
   if (command->order == COURIER_OPEN) {
     c->open = true;
-    route(c);
+    turn_route(c);
     return true;
   }
   struct stream *s = courier_stream(c, command->definition->id);
@@ -330,63 +122,10 @@ void courier_command(struct courier *courier, struct courier_command *command) {
   loop_post(courier->loop, &command->task);
 }
 
-// ---- retention ----
-
-struct expiry {
-  struct courier *courier;
-  uint64_t first_kept;
-  struct loop_task task;
-  atomic_uint refs; // the one who waits, and the task
-  sem_t counted;
-};
-
-static void expiry_unref(struct expiry *e) {
-  if (atomic_fetch_sub(&e->refs, 1) != 1) return;
-  sem_destroy(&e->counted);
-  mem_free(e);
-}
-
-static void expire_stream(struct stream *s, uint64_t first_kept) {
-  struct journal *j = s->courier->options.journal;
-  const struct definition *d = s->outfit->definition;
-  if (s->caught_up || s->next >= first_kept) return;
-  uint64_t from = journal_count(j, d->organisation, d->kinds, s->next), kept = journal_count(j, d->organisation, d->kinds, first_kept);
-  uint64_t gone = from > kept ? from - kept : 0;
-  if (gone) log_warn("stream=%s doing=expire records=%" PRIu64 " reason=\"not delivered within the journal's retention\"", d->id, gone);
-  status_count(s->status, COUNT_EXPIRED, gone);
-  status_add(&s->status->read, gone);
-  s->next = first_kept;
-  saver_touch(s);
-}
-
-static void expire(struct loop_task *task) {
-  struct expiry *e = (struct expiry *)((char *)task - offsetof(struct expiry, task));
-  for (struct list *link = e->courier->all.next; link != &e->courier->all; link = link->next)
-    expire_stream(list_item(link, struct stream, all_link), e->first_kept);
-  sem_post(&e->counted);
-  expiry_unref(e);
-}
-
-void courier_expire(struct courier *courier, uint64_t first_kept) {
-  struct expiry *e = mem_zero(1, sizeof *e);
-  struct timespec until;
-  if (!e) return; // out of memory: the records go uncounted, as they must go
-  e->courier = courier;
-  e->first_kept = first_kept;
-  e->task.run = expire;
-  atomic_init(&e->refs, 2);
-  sem_init(&e->counted, 0, 0);
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_sec += EXPIRE_WAIT_S;
-  loop_post(courier->loop, &e->task);
-  while (sem_timedwait(&e->counted, &until) != 0 && errno == EINTR) {}
-  expiry_unref(e);
-}
-
 // ---- life ----
 
 static bool make_parts(struct courier *c, struct err *err) {
-  const struct pool_client_events events = {.room = ring_room, .arg = c};
+  const struct pool_client_events events = {.room = turn_ring_room, .arg = c};
   c->loop = loop_new(err);
   if (!c->loop) return false;
   c->saver = saver_new(c, err);
@@ -407,10 +146,10 @@ struct courier *courier_new(const struct courier_options *options, struct err *e
   }
   c->options = *options;
   c->fetch_slots = COURIER_FETCHES;
-  c->timer.run = timers_due;
-  c->ticker.run = tick;
+  c->timer.run = turn_timers_due;
+  c->ticker.run = turn_tick;
   c->small_requests = (struct allowance){.per_second = SMALL_REQUESTS, .burst = SMALL_REQUESTS / 20};
-  c->another_turn.run = nothing;
+  c->another_turn.run = turn_another;
   list_init(&c->all);
   list_init(&c->ready);
   list_init(&c->senders);
@@ -422,7 +161,7 @@ struct courier *courier_new(const struct courier_options *options, struct err *e
     return NULL;
   }
   c->routed = journal_head(options->journal);
-  c->listener = (struct journal_listener){.loop = c->loop, .task = {.run = new_blocks}};
+  c->listener = (struct journal_listener){.loop = c->loop, .task = {.run = turn_new_blocks}};
   journal_listen(options->journal, &c->listener);
   loop_set_turn_end(c->loop, turn_end, c);
   return c;

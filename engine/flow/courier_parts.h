@@ -14,6 +14,7 @@
 enum {
   COURIER_FETCHES = 8,      // blocks read from disk at once, or held
   COURIER_WORKER_JOBS = 32, // in a worker's ring: enough to keep it busy; streams that wait meanwhile gather larger jobs
+  SMALL_REQUESTS = 1500,    // a second, of a courier: past it small batches wait and gather
 };
 
 struct saver;
@@ -61,6 +62,14 @@ struct courier {
   bool draining;
 };
 
+// ---- turn.c ----
+void turn_route(struct courier *c);              // as many new blocks as the stage has room for
+void turn_new_blocks(struct loop_task *task);    // the listener's: the journal has new ones
+void turn_end(void *courier);                    // after all events of a turn: feed and send
+void turn_another(struct loop_task *task);       // posted so that the loop does not sleep
+void turn_timers_due(struct loop_timer *timer);
+void turn_tick(struct loop_timer *timer);
+void turn_ring_room(struct pool_client *client, unsigned worker, void *courier);
 uint64_t courier_now_ms(void);
 struct stream *courier_stream(const struct courier *courier, const char *id); // NULL: it has none of this id
 void courier_set_timer(struct courier *c, struct heap *timers, struct heap_node *node, uint64_t due_ms);

@@ -76,6 +76,8 @@ static enum shared_answer get(struct shared_blocks *s, uint64_t sequence, struct
     if (--p->takers == 0) clear(p);
     return SHARED_HERE;
   }
+  for (unsigned i = 0; p && i < s->waiting; i++)
+    if (s->waiters[i].task == waiter && s->waiters[i].sequence == sequence) return SHARED_COMING; // it has asked before
   if (p && s->waiting < WAITERS) {
     s->waiters[s->waiting++] = (struct waiter){loop, waiter, sequence};
     return SHARED_COMING;

@@ -6,7 +6,7 @@
 #pragma once
 #include "journal/journal.h"
 
-enum { STAGE_BLOCKS = 48 };
+enum { STAGE_BLOCKS = 64 }; // a power of two, for the numbers wrap around
 
 struct stage {
   struct staged {

@@ -1,0 +1,206 @@
+// turn.c - what a courier does in a turn of its loop: routes new blocks, feeds streams, lets lanes send, minds its timers.
+#include "base/clock.h"
+#include "base/log.h"
+#include "flow/courier_parts.h"
+
+enum {
+  TICK_US = 5000,
+  STAGE_STILL_TICKS = 4,
+};
+
+uint64_t courier_now_ms(void) {
+  return clock_mono_ms();
+}
+
+// ---- timers ----
+
+static uint64_t first_due(const struct courier *c) {
+  const struct heap_node *lane = heap_first(&c->lane_timers), *breaker = heap_first(&c->breaker_timers);
+  uint64_t due = lane ? lane->due : UINT64_MAX;
+  return breaker && breaker->due < due ? breaker->due : due;
+}
+
+static void arm(struct courier *c) {
+  uint64_t due = first_due(c), now = courier_now_ms();
+  if (due == UINT64_MAX) return;
+  loop_timer_start(c->loop, &c->timer, due > now ? (due - now) * 1000 : 0);
+}
+
+void courier_set_timer(struct courier *c, struct heap *timers, struct heap_node *node, uint64_t due_ms) {
+  if (!heap_set(timers, node, due_ms)) log_error("courier doing=timer error=\"out of memory\"");
+  if (first_due(c) == due_ms) arm(c);
+}
+
+void turn_timers_due(struct loop_timer *timer) {
+  struct courier *c = (struct courier *)((char *)timer - offsetof(struct courier, timer));
+  uint64_t now = c->turn_ms = courier_now_ms();
+  struct heap_node *node;
+  while ((node = heap_first(&c->breaker_timers)) && node->due <= now) {
+    heap_remove(&c->breaker_timers, node);
+    stream_breaker_due((struct stream *)((char *)node - offsetof(struct stream, breaker)));
+  }
+  while ((node = heap_first(&c->lane_timers)) && node->due <= now) {
+    heap_remove(&c->lane_timers, node);
+    lane_due((struct lane *)((char *)node - offsetof(struct lane, timer)));
+  }
+  arm(c);
+}
+
+// ---- routing ----
+
+struct routing {
+  struct courier *courier;
+  const struct journal_block *block;
+  uint32_t number; // in the stage
+};
+
+static void matched(struct router_entry *entry, uint32_t records, void *arg) {
+  const struct routing *r = arg;
+  struct stream *s = (struct stream *)((char *)entry - offsetof(struct stream, route));
+  if (r->block->first >= s->counted) status_add(&s->status->matched, records);
+  if (s->line.lost) return; // it comes by itself
+  if (s->caught_up && !s->window.count) // nothing has waited until now
+    atomic_store(&s->status->settled_ms, r->block->rows[0].received_ms);
+  if (s->caught_up && s->next < r->block->first) s->next = r->block->first;
+  s->caught_up = false;
+  stage_hint(&r->courier->stage, &s->line, r->number);
+  if (feed_blocked(s)) feed_fall_behind(s);
+  else stream_wake(s);
+}
+
+static void route_block(struct courier *c, struct journal_block *block) {
+  struct routing routing = {c, block, stage_push(&c->stage, block)};
+  c->routed = block->end;
+  router_match(&c->router, block, matched, &routing);
+  stage_trim(&c->stage);
+}
+
+static void route_fetched(struct journal_fetch *fetch) {
+  struct courier *c = (struct courier *)((char *)fetch - offsetof(struct courier, route_fetch));
+  c->route_fetching = false;
+  shared_blocks_put(c->options.blocks, fetch->sequence, fetch->block);
+  if (fetch->block) route_block(c, fetch->block);
+  else c->routed = fetch->next;
+  journal_block_unref(fetch->block);
+  turn_route(c);
+}
+
+// The next block: from memory, or from disk, which one courier reads for all. NULL: it comes later, or not at all.
+static struct journal_block *next_to_route(struct courier *c) {
+  struct journal *j = c->options.journal;
+  struct journal_block *block = journal_recent(j, c->routed);
+  if (block) return block;
+  enum shared_answer answer = shared_blocks_get(c->options.blocks, c->routed, c->loop, &c->listener.task, &block);
+  if (answer != SHARED_READ) return block;
+  c->route_fetching = true;
+  c->route_fetch = (struct journal_fetch){.loop = c->loop, .sequence = c->routed, .organisation = JOURNAL_ALL, .done = route_fetched};
+  journal_fetch(j, &c->route_fetch);
+  return NULL;
+}
+
+void turn_route(struct courier *c) {
+  stage_trim(&c->stage);
+  if (c->open && list_empty(&c->all)) c->routed = journal_head(c->options.journal); // nobody asks
+  while (c->open && !c->route_fetching && c->routed < journal_head(c->options.journal) && stage_room(&c->stage)) {
+    struct journal_block *block = next_to_route(c);
+    if (!block) return;
+    route_block(c, block);
+    journal_block_unref(block);
+  }
+}
+
+// The stage is full and nobody has read on for a while: those who wait for its first block are slower than all others.
+static void leave_laggards_behind(struct courier *c) {
+  bool still = !stage_room(&c->stage) && c->stage.moves == c->stage_moves;
+  c->stage_moves = c->stage.moves;
+  c->stage_still = still ? c->stage_still + 1 : 0;
+  if (c->stage_still < STAGE_STILL_TICKS) return;
+  c->stage_still = 0;
+  for (struct list *link = c->all.next; link != &c->all; link = link->next) {
+    struct stream *s = list_item(link, struct stream, all_link);
+    if (stage_waits_for_first(&c->stage, &s->line)) feed_fall_behind(s);
+  }
+}
+
+void turn_new_blocks(struct loop_task *task) {
+  struct journal_listener *listener = (struct journal_listener *)((char *)task - offsetof(struct journal_listener, task));
+  turn_route((struct courier *)((char *)listener - offsetof(struct courier, listener)));
+}
+
+// ---- a turn ----
+
+// When batches fill the memory they may have, streams that can't deliver now keep only their ranges.
+static void shed_idle(struct courier *c) {
+  if (!budget_exhausted(c->options.budget)) return;
+  for (struct list *link = c->all.next; link != &c->all; link = link->next) {
+    struct stream *s = list_item(link, struct stream, all_link);
+    if (s->breaker_open && s->held_bytes) stream_shed(s);
+  }
+}
+
+static void feed_ready(struct courier *c) {
+  struct list turn, *link;
+  list_move(&c->ready, &turn); // those that wake others or themselves come in the next turn
+  while ((link = list_pop(&turn))) feed_stream(list_item(link, struct stream, ready_link));
+}
+
+static void send_ready(struct courier *c) {
+  struct list turn, *link;
+  list_move(&c->senders, &turn);
+  while ((link = list_pop(&turn))) {
+    struct stream *s = list_item(link, struct stream, send_link);
+    s->send_parked = !delivery_send_ready(s);
+    if (s->send_parked) list_push_back(&c->parked_senders, &s->send_link);
+  }
+}
+
+static void unpark(struct courier *c) { // those parked longest first, as many as there will be an allowance for
+  struct list *link;
+  for (unsigned n = SMALL_REQUESTS / (1000000 / TICK_US) + 1; n && (link = list_pop(&c->parked_senders)); n--)
+    list_push_back(&c->senders, link);
+}
+
+void turn_tick(struct loop_timer *timer) {
+  struct courier *c = (struct courier *)((char *)timer - offsetof(struct courier, ticker));
+  c->ticking = false;
+  unpark(c);
+  leave_laggards_behind(c);
+}
+
+// As many of those that wait as there is room for jobs.
+static void end_starving(struct courier *c) {
+  for (unsigned i = 0; i < pool_workers(c->options.pool); i++) {
+    struct courier_worker *w = &c->workers[i];
+    struct list *link;
+    for (uint32_t n = w->jobs; !w->full && n < COURIER_WORKER_JOBS && (link = list_pop(&w->starved)); n++)
+      list_push_back(&c->ready, link);
+  }
+}
+
+void turn_end(void *arg) {
+  struct courier *c = arg;
+  if (c->draining) return;
+  c->turn_ms = courier_now_ms();
+  turn_route(c);
+  end_starving(c);
+  if (!list_empty(&c->ready)) {
+    shed_idle(c);
+    feed_ready(c);
+    turn_route(c);
+  }
+  if (!list_empty(&c->senders)) send_ready(c);
+  if (!list_empty(&c->ready) || !list_empty(&c->senders)) loop_post(c->loop, &c->another_turn);
+  bool waits = !list_empty(&c->parked_senders) || !stage_room(&c->stage);
+  if (waits && !c->ticking) c->ticking = loop_timer_start(c->loop, &c->ticker, TICK_US);
+}
+
+void turn_another(struct loop_task *task) {
+  (void)task; // that it was posted is enough: the loop does not sleep
+}
+
+void turn_ring_room(struct pool_client *client, unsigned worker, void *arg) {
+  (void)client;
+  struct courier *c = arg;
+  c->workers[worker].full = false;
+  list_join(&c->ready, &c->workers[worker].starved);
+}
