@@ -16,8 +16,7 @@ void buf_fini(struct buf *b) {
   b->len = b->cap = 0;
 }
 
-bool buf_reserve(struct buf *b, size_t more) {
-  if (more <= b->cap - b->len) return true;
+bool buf_grow(struct buf *b, size_t more) {
   if (more > b->max || b->len > b->max - more) return false;
   size_t need = b->len + more, cap = b->cap ? b->cap : b->max < FIRST_CAP ? b->max : FIRST_CAP;
   while (cap < need) cap = cap > b->max / 2 ? b->max : cap * 2;
@@ -37,10 +36,6 @@ bool buf_append(struct buf *b, const void *at, size_t len) {
 
 bool buf_append_text(struct buf *b, const char *text) {
   return buf_append(b, text, strlen(text));
-}
-
-bool buf_append_byte(struct buf *b, char c) {
-  return buf_append(b, &c, 1);
 }
 
 bool buf_printf(struct buf *b, const char *format, ...) {

@@ -13,10 +13,10 @@ struct buf {
 void buf_init(struct buf *b, size_t max);
 void buf_fini(struct buf *b); // takes zeroed; leaves it zeroed but for max
 // Room for `more` bytes behind len. False: past max, or out of memory; nothing changed.
-bool buf_reserve(struct buf *b, size_t more);
+static inline bool buf_reserve(struct buf *b, size_t more);
 bool buf_append(struct buf *b, const void *at, size_t len);
 bool buf_append_text(struct buf *b, const char *text);
-bool buf_append_byte(struct buf *b, char c);
+static inline bool buf_append_byte(struct buf *b, char c);
 bool buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // The text with a NUL behind it (not counted in len), or NULL. Borrowed until the next change.
 const char *buf_text(struct buf *b);
@@ -25,4 +25,16 @@ char *buf_take(struct buf *b, size_t *len);
 
 static inline struct slice buf_slice(const struct buf *b) {
   return slice_make(b->at, b->len);
+}
+
+bool buf_grow(struct buf *b, size_t more); // buf_reserve's, where there is no room
+
+static inline bool buf_reserve(struct buf *b, size_t more) {
+  return more <= b->cap - b->len || buf_grow(b, more);
+}
+
+static inline bool buf_append_byte(struct buf *b, char c) {
+  if (!buf_reserve(b, 1)) return false;
+  b->at[b->len++] = c;
+  return true;
 }

@@ -1,7 +1,7 @@
 #include "base/json_scan.h"
 #include "base/json_tape.h"
 
-static bool equal_unescaped(struct slice inner, struct slice key) {
+static __attribute__((noinline)) bool equal_unescaped(struct slice inner, struct slice key) {
   const char *p = inner.at, *end = p + inner.len;
   size_t done = 0;
   while (p < end) {
@@ -24,8 +24,11 @@ uint32_t json_find(const struct json_tape *t, uint32_t object, struct slice key)
   for (uint32_t i = object + 1; i < end; i = entries[i + 1].next) {
     const struct json_entry *e = &entries[i];
     const char *at = t->text + e->at;
-    bool same = e->kind == TAPE_STRING ? e->len == key.len && memcmp(at, key.at, key.len) == 0
-                                       : e->len > key.len && equal_unescaped(slice_make(at, e->len), key);
+    bool same = false;
+    if (e->len == key.len)
+      same = e->kind == TAPE_STRING && slice_same_bytes(at, key.at, key.len);
+    else if (e->len > key.len && e->kind == TAPE_ESCAPED)
+      same = equal_unescaped(slice_make(at, e->len), key);
     if (same) found = i + 1;
   }
   return found;

@@ -28,9 +28,53 @@ static bool write_special(struct buf *b, const char **p, const char *end) {
   return buf_append(b, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
 }
 
-bool json_write_string(struct buf *b, struct slice text) {
+// A bit in each byte of the word that is not plain. A subtraction may borrow from the byte above one that is
+// special already; it never hides one.
+static uint64_t special(uint64_t word) {
+  const uint64_t ones = 0x0101010101010101, high = ones * 0x80;
+  uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
+  return (word | (word - ones * ' ') | (quote - ones) | (backslash - ones)) & high;
+}
+
+static uint64_t load8(const char *at) {
+  uint64_t word;
+  memcpy(&word, at, sizeof word);
+  return word;
+}
+
+static uint64_t load4_twice(const char *first, const char *second) {
+  uint32_t a, b;
+  memcpy(&a, first, sizeof a);
+  memcpy(&b, second, sizeof b);
+  return (uint64_t)a << 32 | b;
+}
+
+// What is shorter than a step is looked at in two that overlap.
+bool json_write_is_plain(struct slice text) {
+  if (!text.len) return true;
+  const char *p = text.at, *last = p + text.len;
+  uint64_t found = 0;
+#ifdef __SSE2__
+  if (text.len >= 16) {
+    for (; last - p > 16; p += 16)
+      found |= json_not_plain16(p);
+    return !(found | json_not_plain16(last - 16));
+  }
+#endif
+  if (text.len >= 8) {
+    for (; last - p > 8; p += 8)
+      found |= special(load8(p));
+    return !(found | special(load8(last - 8)));
+  }
+  if (text.len >= 4) return !special(load4_twice(p, last - 4));
+  while (p < last)
+    found |= special((uint64_t)(unsigned char)*p++ | 0x2020202020202000);
+  return !found;
+}
+
+static bool write_unusual(struct buf *b, struct slice text) {
   const char *p = text.at, *end = text.len ? p + text.len : p;
-  bool ok = buf_reserve(b, text.len + 2) && buf_append_byte(b, '"');
+  bool ok = buf_append_byte(b, '"');
   while (ok && p < end) {
     const char *stop = json_plain(p, end);
     ok = buf_append(b, p, (size_t)(stop - p));
@@ -40,24 +84,70 @@ bool json_write_string(struct buf *b, struct slice text) {
   return ok && buf_append_byte(b, '"');
 }
 
+bool json_write_string(struct buf *b, struct slice text) {
+  if (!buf_reserve(b, text.len + 2)) return false;
+  if (!json_write_is_plain(text)) return write_unusual(b, text);
+  char *to = b->at + b->len;
+  to[0] = '"';
+  if (text.len) memcpy(to + 1, text.at, text.len);
+  to[text.len + 1] = '"';
+  b->len += text.len + 2;
+  return true;
+}
+
+static size_t count_digits(uint64_t value) {
+  static const uint64_t powers[] = {0,
+                                    10,
+                                    100,
+                                    1000,
+                                    10000,
+                                    100000,
+                                    1000000,
+                                    10000000,
+                                    100000000,
+                                    1000000000,
+                                    10000000000,
+                                    100000000000,
+                                    1000000000000,
+                                    10000000000000,
+                                    100000000000000,
+                                    1000000000000000,
+                                    10000000000000000,
+                                    100000000000000000,
+                                    1000000000000000000,
+                                    10000000000000000000u};
+  size_t bits = 64 - (size_t)__builtin_clzll(value | 1);
+  size_t least = bits * 1233 >> 12; // 1233 / 4096 is a little more than log10(2): the count, or one less
+  return least + (value >= powers[least]);
+}
+
 // The digits of value, most significant first; returns how many (1 to 20).
 static size_t put_integer(uint64_t value, char *out) {
-  char reversed[20];
-  size_t len = 0;
-  do
-    reversed[len++] = (char)('0' + value % 10);
-  while (value /= 10);
-  for (size_t i = 0; i < len; i++)
-    out[i] = reversed[len - 1 - i];
+  static const char pairs[] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+                              "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+  size_t len = count_digits(value);
+  char *to = out + len;
+  for (; value >= 100; value /= 100)
+    memcpy(to -= 2, pairs + value % 100 * 2, 2);
+  if (value >= 10)
+    memcpy(to - 2, pairs + value * 2, 2);
+  else
+    to[-1] = (char)('0' + value);
   return len;
+}
+
+static size_t format_integer(int64_t value, char *out) {
+  *out = '-';
+  size_t sign = value < 0;
+  uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+  return sign + put_integer(magnitude, out + sign);
 }
 
 bool json_write_integer(struct buf *b, int64_t value) {
   char out[JSON_NUMBER_BYTES];
-  out[0] = '-';
-  size_t sign = value < 0;
-  uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-  return buf_append(b, out, sign + put_integer(magnitude, out + sign));
+  if (b->cap - b->len < JSON_NUMBER_BYTES) return buf_append(b, out, format_integer(value, out));
+  b->len += format_integer(value, b->at + b->len);
+  return true;
 }
 
 // A number that is 0.d1d2d3... * 10^point.
@@ -83,6 +173,7 @@ static bool few_digits(double value, struct digits *d) {
     double scaled = value * powers[i];
     if (i && scaled >= 1e15) return false;
     uint64_t whole = (uint64_t)(scaled + (i ? 0.5 : 0));
+    if (fabs(scaled - (double)whole) > scaled * 0x1p-50) continue; // spares the division
     if ((double)whole / powers[i] != value) continue;
     d->count = (int)put_integer(whole, d->at);
     d->point = d->count - 3 * i;

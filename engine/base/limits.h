@@ -56,6 +56,7 @@ enum {
   LIMIT_ANSWER_BYTES = 64 << 10,      // what is read of a receiver's answer
   LIMIT_ANSWER_DROP_BYTES = 1 << 20,  // of a longer answer, this much is read and dropped; then the connection is broken off
   LIMIT_RETRY_AFTER_S = 3600,         // a receiver's Retry-After counts as this at most
+  LIMIT_REQUESTS = 4096,              // that one courier has out: each holds a connection and some 20 KB
   LIMIT_IDLE_CONNECTIONS = 512,       // to receivers, kept for reuse by one courier
   LIMIT_IDLE_TRANSFERS = 256,         // finished requests' curl handles, kept for reuse by one courier
   LIMIT_IN_FLIGHT = 64,               // lanes of a stream at most; default 8

@@ -58,6 +58,7 @@ struct courier {
   struct harvest_job *spare_jobs, *spare_small_jobs;
   uint64_t turn_ms;        // courier_now_ms when this turn's work began: for what need not be exact
   struct delivery *spare_deliveries;
+  uint32_t requests;       // that are out
   struct saver *saver;
   bool draining;
 };

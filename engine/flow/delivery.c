@@ -48,6 +48,7 @@ static struct delivery *delivery_new(struct lane *lane) {
   d->again = 0;
   list_push_back(&lane->stream->deliveries, &d->link);
   lane->stream->sending++;
+  c->requests++;
   lane->state = LANE_SENDING;
   return d;
 }
@@ -61,6 +62,7 @@ static void delivery_free(struct delivery *d) {
   d->spare = s->courier->spare_deliveries;
   s->courier->spare_deliveries = d;
   s->sending--;
+  s->courier->requests--;
 }
 
 // ---- the request ----
@@ -198,14 +200,17 @@ void delivery_offer(struct stream *s) {
   if (!list_empty(&s->ready_lanes) && !list_linked(&s->send_link)) list_push_back(&s->courier->senders, &s->send_link);
 }
 
+// Receivers that keep silent hold connections: when many do, each stream makes do with one.
 static bool may_send(const struct stream *s) {
-  uint32_t most = s->failures >= BREAKER_FAILURES ? 1 : s->outfit->definition->in_flight;
+  bool one = s->failures >= BREAKER_FAILURES || s->courier->requests >= LIMIT_REQUESTS / 2;
+  uint32_t most = one ? 1 : s->outfit->definition->in_flight;
   return !stream_stopped(s) && !s->breaker_open && !s->awaited && !s->courier->draining && s->sending < most;
 }
 
 bool delivery_send_ready(struct stream *s) {
   while (may_send(s) && !list_empty(&s->ready_lanes)) {
     struct lane *lane = list_item(s->ready_lanes.next, struct lane, ready_link);
+    if (s->courier->requests >= LIMIT_REQUESTS) return false;
     if (lane_small(lane) && !allowance_take(&s->courier->small_requests, clock_mono_ns())) return false;
     list_remove(&lane->ready_link);
     if (list_empty(&lane->batches)) lane->state = LANE_IDLE;

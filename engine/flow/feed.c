@@ -300,6 +300,7 @@ static void feed_straight(struct stream *s) {
   struct found f;
   size_t bytes = 0;
   uint32_t count = 0;
+  lane_expect(s, backlog(s));
   while (count < STRAIGHT_RECORDS && bytes < STRAIGHT_BYTES && may_read(s) && find(&r, &f)) {
     struct harvest_item item = item_of(&f);
     take(&r, &f);

@@ -64,6 +64,7 @@ static void results(struct pool_job *job, uint32_t first, const struct pool_resu
   struct stream *s = h->stream;
   struct drops drops = {0};
   s->courier->turn_ms = courier_now_ms();
+  lane_expect(s, h->count);
   for (uint32_t i = 0; i < count && h->epoch == s->epoch; i++) {
     const struct harvest_item *item = &h->items[first + i];
     h->seen = first + i + 1;

@@ -1,8 +1,8 @@
 // lane.c - the orders of delivery of a stream: which batch an output joins, and which lane may send next.
 //
 // A lane has at most one request out, and all that is under way of one endpoint is in one lane, so records of an endpoint never
-// overtake each other. Endpoints fall into buckets by hash; a bucket with nothing under way goes to whatever lane is filling, so a
-// stream with little to send makes few, fuller requests. With one record a request each endpoint is a lane of its own, made when
+// overtake each other. Endpoints fall into buckets by hash, and buckets to lanes; but while a stream has little to send, a bucket with
+// nothing under way goes to whatever lane is filling, so that it makes few, fuller requests. With one record a request each endpoint is a lane of its own, made when
 // it has something and freed when it has not.
 #include "base/clock.h"
 #include "base/hash.h"
@@ -65,9 +65,12 @@ static bool filling(const struct stream *s, const struct lane *lane) {
   return lane->state == LANE_IDLE || lane->state == LANE_READY || (lane->state == LANE_SENDING && all_out);
 }
 
-// The lane for a bucket with nothing under way: the one that fills, else one at rest, else the one with the least to do.
-static struct lane *pick(struct stream *s) {
+// The lane for a bucket with nothing under way. With much to send: its own, so that one batch that fails holds up a share of the
+// endpoints only. With little: the one that fills, else one at rest, else the one with the least to do.
+static struct lane *pick(struct stream *s, uint8_t bucket) {
   struct lane *best = NULL;
+  uint32_t own = bucket % s->outfit->definition->in_flight;
+  if (s->spread) return s->lanes[own] ? s->lanes[own] : lane_new(s, own);
   if (s->filling && filling(s, s->filling)) return s->filling;
   for (uint32_t i = 0; i < s->outfit->definition->in_flight; i++) {
     struct lane *lane = s->lanes[i];
@@ -97,7 +100,7 @@ static struct lane *lane_for(struct stream *s, const struct harvest_item *item, 
   if (lane) return lane;
   if (single(s)) return lane_new(s, key_of(item));
   if (!s->buckets && !(s->buckets = mem_zero(1, sizeof *s->buckets))) return NULL;
-  return pick(s);
+  return pick(s, bucket_of(item));
 }
 
 void lane_leave(struct stream *s, const struct batch_item *item) {
@@ -178,6 +181,10 @@ void lane_offer(struct lane *lane, bool in_haste) {
 bool lane_small(const struct lane *lane) {
   const struct batch *b = head_of(lane);
   return b && !b->attempt && b->body_bytes < LANE_SMALL_BYTES && !full(b, &lane->stream->outfit->limits, 1);
+}
+
+void lane_expect(struct stream *s, uint64_t records) {
+  s->spread = records > LANE_FEW_RECORDS || s->held_bytes >= LANE_SMALL_BYTES;
 }
 
 bool lane_put(struct stream *s, const struct harvest_item *item, struct batch_output *output) {

@@ -24,7 +24,7 @@
 struct courier;
 struct stream;
 
-enum { STREAM_JOBS = 2, BREAKER_FAILURES = 5, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10 };
+enum { STREAM_JOBS = 2, BREAKER_FAILURES = 5, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
 
 // What a batch is made and sent with: one version of definition, script, sink and settings. Counted by its courier's thread.
 struct outfit {
@@ -79,7 +79,8 @@ struct stream {
 
   struct lane *lanes[LIMIT_IN_FLIGHT]; // made when first needed
   struct lane_buckets *buckets;        // which lane holds what of which endpoints
-  struct lane *filling;                // where outputs without a lane go; NULL: to be picked
+  struct lane *filling;                // where outputs without a lane go while there is little to send; NULL: to be picked
+  bool spread;                         // there is much to send: endpoints keep to lanes of their own
   struct map by_endpoint;              // single mode
   struct list deliveries;              // requests that are out
   struct list ready_lanes;
@@ -156,6 +157,7 @@ bool harvest_output(struct stream *s, const struct harvest_item *item, struct sl
 // ---- lane.c ----
 // Puts an output where its endpoint's records are, or in a lane that fills. Sets output->bucket. False: out of memory.
 bool lane_put(struct stream *s, const struct harvest_item *item, struct batch_output *output);
+void lane_expect(struct stream *s, uint64_t records); // so many are about to come
 void lane_record_passed(struct stream *s, const struct harvest_item *item); // it had no output: a hollow batch may wait for it
 void lane_leave(struct stream *s, const struct batch_item *item); // with the last output of a record, the record leaves its lane
 void lane_lighten(struct lane *lane, uint32_t bytes);             // so many bytes of bodies have left

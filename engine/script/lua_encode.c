@@ -57,67 +57,32 @@ static bool fail_long(const struct encoder *e) {
   return fail(e, "the result is longer than %d bytes", LIMIT_RESULT_BYTES);
 }
 
-// Whether what was just written fits.
-static bool fits(const struct encoder *e, bool written) {
-  if (written && e->out->len <= e->end) return true;
+static __attribute__((noinline, cold)) bool misfit(const struct encoder *e, bool written) {
   bool full = written || e->out->max - e->out->len < LIMIT_RESULT_BYTES;
   return full ? fail_long(e) : fail(e, "out of memory");
 }
 
-// ---- texts, numbers, marks, userdata ----
-
-// A bit in each byte of the word that can't stand in a JSON string as it is, or might not: ASCII without '"',
-// '\\' and controls can. A subtraction may borrow from the byte above one that is special already; it never
-// hides one.
-static uint64_t special(uint64_t word) {
-  const uint64_t ones = 0x0101010101010101, high = ones * 0x80;
-  uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
-  return (word | (word - ones * ' ') | (quote - ones) | (backslash - ones)) & high;
+// Whether what was just written fits.
+static inline bool fits(const struct encoder *e, bool written) {
+  return written && e->out->len <= e->end ? true : misfit(e, written);
 }
 
-static uint64_t load(const char *at, size_t len) {
-  uint64_t word = 0x2020202020202020;
-  if (len == sizeof word)
-    memcpy(&word, at, sizeof word);
-  else
-    for (size_t i = 0; i < len; i++)
-      word = word << 8 | (unsigned char)at[i];
-  return word;
-}
-
-static bool is_plain(struct slice text) {
-  enum { STEP = sizeof(uint64_t) };
-  if (text.len < STEP) return !special(load(text.at, text.len));
-  uint64_t found = special(load(text.at + text.len - STEP, STEP));
-  for (size_t i = 0; i + STEP < text.len; i += STEP)
-    found |= special(load(text.at + i, STEP));
-  return !found;
-}
-
-// Most texts of a result are short and plain: no need to look at them byte by byte.
-static bool write_text(struct encoder *e, struct slice text) {
-  struct buf *out = e->out;
-  if (!is_plain(text)) return json_write_string(out, text);
-  if (!buf_reserve(out, text.len + 2)) return false;
-  char *at = out->at + out->len;
-  *at = '"';
-  memcpy(at + 1, text.at, text.len);
-  at[text.len + 1] = '"';
-  out->len += text.len + 2;
-  return true;
-}
+// ---- numbers, userdata, marks ----
 
 static bool write_number(struct encoder *e, double number) {
-  if (number == trunc(number) && fabs(number) < 9007199254740992.0)
+  if (fabs(number) < 0x1p53 && (double)(int64_t)number == number)
     return fits(e, json_write_integer(e->out, (int64_t)number));
   if (isfinite(number)) return fits(e, json_write_real(e->out, number));
   return fail(e, isnan(number) ? "is not a number (NaN)" : "is infinite");
 }
 
 static bool write_userdata(lua_State *L, struct encoder *e, int index) {
-  struct slice text = lua_exact_digits(L, index);
+  struct slice text = slice_make("null", 4);
   uint32_t entry;
-  if (!text.at && record_proxy_entry(L, index, &entry)) text = json_raw(lua_state_of(L)->tape, entry);
+  if (record_proxy_entry(L, index, &entry))
+    text = json_raw(lua_state_of(L)->tape, entry);
+  else if (!lua_value_is_null(L, index))
+    text = lua_exact_digits(L, index);
   if (!text.at) return fail(e, "a userdata can't be written as JSON");
   if (text.len > e->end - e->out->len) return fail_long(e);
   return fits(e, buf_append(e->out, text.at, text.len));
@@ -219,19 +184,33 @@ static bool collect(lua_State *L, struct encoder *e, int index) {
 }
 
 static bool write_key(struct encoder *e, struct slice key, bool first) {
-  e->path[e->depth].key = key;
-  return fits(e,
-              (first || buf_append_byte(e->out, ',')) && write_text(e, key) && buf_append_byte(e->out, ':'));
+  return fits(e, buf_append_byte(e->out, first ? '{' : ',') && json_write_string(e->out, key) &&
+                     buf_append_byte(e->out, ':'));
+}
+
+// A copy of constant length is cheap; what it puts behind the head is written over.
+static bool write_head(struct encoder *e, const struct fields_shape *shape, uint32_t place, bool first) {
+  struct buf *out = e->out;
+  if (!buf_reserve(out, FIELDS_HEAD)) return misfit(e, false);
+  char *to = out->at + out->len;
+  memcpy(to, shape->heads[place], FIELDS_HEAD);
+  if (first) *to = '{';
+  out->len += shape->lens[place];
+  return fits(e, true);
 }
 
 static bool write_members(lua_State *L, struct encoder *e, int index) {
   uint32_t first = e->fields.count;
-  if (!collect(L, e, index) || !enter(e) || !fits(e, buf_append_byte(e->out, '{'))) return false;
-  fields_sort(&e->fields, first);
+  if (!collect(L, e, index) || !enter(e)) return false;
+  const struct fields_shape *shape = fields_sort(&e->fields, first, e->depth - 1);
   uint32_t count = e->fields.count - first;
   for (uint32_t i = 0; i < count; i++) {
-    const struct field *field = &e->fields.at[first + e->fields.places[first + i]];
-    if (!write_key(e, field->key, i == 0) || !write_value(L, e, field)) return false;
+    uint32_t place = shape ? shape->places[i] : e->fields.places[first + i];
+    const struct field *field = &e->fields.at[first + place];
+    e->path[e->depth].key = field->key;
+    bool ok = shape ? write_head(e, shape, place, i == 0)
+                    : write_key(e, field->key, i == 0);
+    if (!ok || !write_value(L, e, field)) return false;
   }
   e->fields.count = first;
   e->depth--;
@@ -257,14 +236,14 @@ static bool write_value(lua_State *L, struct encoder *e, const struct field *val
   e->nodes--;
   switch (value->type) {
   case LUA_TSTRING:
-    return fits(e, write_text(e, value->text));
+    return fits(e, json_write_string(e->out, value->text));
   case LUA_TNUMBER:
     return write_number(e, value->number);
   case LUA_TBOOLEAN:
     return fits(e, buf_append_text(e->out, value->truth ? "true" : "false"));
   case LUA_TNIL:
-  case LUA_TLIGHTUSERDATA:
     return fits(e, buf_append(e->out, "null", 4));
+  case LUA_TLIGHTUSERDATA:
   case LUA_TUSERDATA:
     return write_userdata(L, e, value->index);
   case LUA_TTABLE:

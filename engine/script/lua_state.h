@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/json_tape.h"
 #include "script/lua_memory.h"
+#include "script/record_find.h"
 #include "script/script.h"
 #include <lauxlib.h>
 #include <lua.h>
@@ -23,9 +24,11 @@ struct lua_state {
   uint32_t depth;      // calls from C back into Lua that are open
   uint32_t error_line; // where the last error rose; 0: unknown
 
-  // The record of the running call (record_proxy.h), or NULL between calls.
+  // The record of the running call (record_proxy.h); NULL and 0 between calls.
   const struct json_tape *tape;
-  uint64_t generation; // changes with every call, so that a proxy kept from another one is known
+  uint32_t call;  // its number, so that a proxy kept from another one is known
+  uint32_t calls; // how many there were
+  struct record_find find;
   const struct record_header *header;
 
   struct encoder *encoder; // lua_encode.h; made at first use
@@ -41,7 +44,6 @@ enum lua_state_slot {
   SLOT_GLOBALS = 1001,
   SLOT_HANDLER,
   SLOT_DOOR,
-  SLOT_PROXY,
   SLOT_EXACT,
   SLOT_EXACTS,
   SLOT_ARRAY,

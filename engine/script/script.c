@@ -24,16 +24,15 @@ struct script {
 
 // ---- load ----
 
-// ctx.now and ctx.kind are worked out when they are asked for.
+// ctx.now and ctx.kind are worked out when they are asked for. Upvalues: the kinds' names, by kind.
 static int context_index(lua_State *L) {
   const struct lua_state *s = lua_state_of(L);
-  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  if (!s->header)
-    lua_pushnil(L);
-  else if (strcmp(key, "now") == 0)
+  struct slice key = {0};
+  if (s->header && lua_type(L, 2) == LUA_TSTRING) key.at = lua_tolstring(L, 2, &key.len);
+  if (key.len == 4 && memcmp(key.at, "kind", 4) == 0)
+    lua_pushvalue(L, lua_upvalueindex(s->header->kind % RECORD_KINDS + 1));
+  else if (key.len == 3 && memcmp(key.at, "now", 3) == 0)
     lua_pushnumber(L, (lua_Number)lua_time_of_record(s->tape, s->header));
-  else if (strcmp(key, "kind") == 0)
-    lua_pushstring(L, record_kind_name((enum record_kind)s->header->kind));
   else
     lua_pushnil(L);
   return 1;
@@ -41,7 +40,9 @@ static int context_index(lua_State *L) {
 
 static void push_context_meta(lua_State *L) {
   lua_createtable(L, 0, 2);
-  lua_pushcfunction(L, context_index);
+  for (int kind = 0; kind < RECORD_KINDS; kind++)
+    lua_pushstring(L, record_kind_name((enum record_kind)kind));
+  lua_pushcclosure(L, context_index, RECORD_KINDS);
   lua_setfield(L, -2, "__index");
   lua_pushliteral(L, "ctx");
   lua_setfield(L, -2, "__metatable");
@@ -110,7 +111,7 @@ const struct script_facts *script_facts(const struct script *script) {
 }
 
 bool script_worn(const struct script *script) {
-  return lua_state_worn(script->state);
+  return lua_state_worn(script->state) || script->state->calls == RECORD_PROXY_CALLS;
 }
 
 size_t script_memory(const struct script *script) {
@@ -241,6 +242,7 @@ static void put_body(lua_State *L, int index, struct script_result *result, stru
 }
 
 static void check_output(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TTABLE) return;
   const char *type = lua_base_type(L, index);
   if (strcmp(type, "table") != 0)
     luaL_error(L, "map must return a table, the record, array{...} of these, or nil: not a %s", type);

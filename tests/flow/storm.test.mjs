@@ -15,7 +15,7 @@ test(`${KILLS} kills under load lose nothing that was acknowledged`, { timeout: 
   const receiver = await Receiver.start(() => (Math.random() < 0.2 ? 500 : 200));
   const engine = await Engine.start();
   t.after(async () => { await engine.end(); receiver.end(); });
-  const stream = await engine.stream({ sink: 'rest_bulk', settings: { url: receiver.url, max_records: 200 }, script });
+  const stream = await engine.stream({ sink: 'rest_bulk', settings: { url: receiver.url, max_records: 500 }, script });
   const kept = new Set();
   let sent = 0, stopped = false, turn = 0;
 
@@ -47,7 +47,7 @@ test(`${KILLS} kills under load lose nothing that was acknowledged`, { timeout: 
   stopped = true;
   await Promise.all(loads);
   const distinct = () => new Set(receiver.records.map((r) => r.id));
-  await until(() => { const d = distinct(); return [...kept].every((id) => d.has(id)); }, 'all kept records to arrive', 50000)
+  await until(() => { const d = distinct(); return [...kept].every((id) => d.has(id)); }, 'all kept records to arrive', 40000 + KILLS * 1000)
     .catch(() => {});
   const arrived = distinct(), lost = [...kept].filter((id) => !arrived.has(id));
   const status = await engine.status(stream.id);
