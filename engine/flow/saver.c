@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { SAVE_EVERY_US = 200000, SAVE_STREAM_US = 100, SAVE_STREAMS = 4096, SAVE_BYTES = 64 << 20, LETTER_RETRY_MS = 1000 };
+enum { SAVE_EVERY_US = 500000, SAVE_STREAM_US = 100, SAVE_STREAMS = 4096, SAVE_BYTES = 64 << 20, LETTER_RETRY_MS = 1000 };
 
 struct saved { // where one stream's value lies in the write's bytes
   char id[DEFINITION_ID_BYTES];
