@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { SAVE_EVERY_US = 500000, SAVE_STREAM_US = 100, SAVE_STREAMS = 4096, SAVE_BYTES = 64 << 20, LETTER_RETRY_MS = 1000 };
+enum { SAVE_SOON_US = 20000, SAVE_EVERY_US = 250000, SAVE_STREAM_US = 100, SAVE_STREAMS = 4096, SAVE_BYTES = 64 << 20, LETTER_RETRY_MS = 1000 };
 
 struct saved { // where one stream's value lies in the write's bytes
   char id[DEFINITION_ID_BYTES];
@@ -27,10 +27,17 @@ struct saver {
   struct saved saved[SAVE_STREAMS];
   struct buf values;
   bool writing;
+  uint64_t wrote_ms; // when the last write began
   uint32_t letters; // on their way
 };
 
 static void save(struct saver *saver);
+
+// Soon after a pause, so that little is sent again after a crash; else at its interval, longer the more streams there are.
+static void save_later(struct saver *saver) {
+  uint64_t every = SAVE_EVERY_US + SAVE_STREAM_US * saver->write.count, gone = (courier_now_ms() - saver->wrote_ms) * 1000;
+  loop_timer_start(saver->courier->loop, &saver->timer, gone + SAVE_SOON_US < every ? every - gone : SAVE_SOON_US);
+}
 
 static void written(struct store_write *write) {
   struct saver *saver = (struct saver *)((char *)write - offsetof(struct saver, write));
@@ -42,7 +49,7 @@ static void written(struct store_write *write) {
       if (s) saver_touch(s);
     }
   }
-  if (!list_empty(&saver->dirty)) loop_timer_start(saver->courier->loop, &saver->timer, SAVE_EVERY_US + SAVE_STREAM_US * saver->write.count);
+  if (!list_empty(&saver->dirty)) save_later(saver);
 }
 
 static void due(struct loop_timer *timer) {
@@ -83,6 +90,7 @@ static void save(struct saver *saver) {
                                               .value = slice_make(saver->values.at + saver->saved[i].at, saver->saved[i].len)};
   saver->write = (struct store_write){.loop = saver->courier->loop, .changes = saver->changes, .count = count, .done = written};
   saver->writing = true;
+  saver->wrote_ms = courier_now_ms();
   store_submit(saver->courier->options.store, &saver->write);
 }
 
@@ -106,7 +114,7 @@ void saver_free(struct saver *saver) {
 void saver_touch(struct stream *s) {
   struct saver *saver = s->courier->saver;
   if (s->removed || list_linked(&s->dirty_link)) return;
-  if (list_empty(&saver->dirty) && !saver->writing) loop_timer_start(s->courier->loop, &saver->timer, SAVE_EVERY_US);
+  if (list_empty(&saver->dirty) && !saver->writing) save_later(saver);
   list_push_back(&saver->dirty, &s->dirty_link);
 }
 
