@@ -238,11 +238,8 @@ static struct definition *build(const struct definition_world *world, json_t *do
   atomic_init(&owned->refs, 1);
   d->document = document;
   if ((set_defaults(document) || err_set(err, "out of memory")) && read_plain(d, document, err) &&
-      read_sink(d, world, document, err) && read_script(d, world, document, err)) {
-    const json_t *max_records = json_object_get(d->settings, "max_records");
-    d->single = (max_records ? json_integer_value(max_records) : (json_int_t)d->sink->batch_records) <= 1;
+      read_sink(d, world, document, err) && read_script(d, world, document, err))
     return d;
-  }
   definition_unref(d);
   return NULL;
 }

@@ -21,7 +21,6 @@ struct definition {
   unsigned kinds;           // record kinds it takes
   uint32_t in_flight;       // lanes
   bool active;
-  bool single;              // one record a request
   int64_t created_ms;
   uint64_t start;           // the journal's sequence it begins at
   struct sink *sink;        // a reference

@@ -83,6 +83,7 @@ static void results(struct pool_job *job, uint32_t first, const struct pool_resu
     }
   }
   count_drops(s, &drops);
+  delivery_offer(s);
 }
 
 static void read_rest_again(struct stream *s, struct harvest_job *h) {

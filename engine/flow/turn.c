@@ -134,7 +134,8 @@ static void shed_idle(struct courier *c) {
   if (!budget_exhausted(c->options.budget)) return;
   for (struct list *link = c->all.next; link != &c->all; link = link->next) {
     struct stream *s = list_item(link, struct stream, all_link);
-    if (s->breaker_open && s->held_bytes) stream_shed(s);
+    bool waits = s->breaker_open || (s->failures && !s->sending);
+    if (waits && s->held_bytes) stream_shed(s);
   }
 }
 

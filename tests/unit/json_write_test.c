@@ -241,8 +241,23 @@ static void a_full_buffer_or_no_memory_fails_the_write(void **state) {
   buf_fini(&b);
 }
 
+static void any_byte_anywhere_is_seen(void **state) {
+  // Texts of each length with one byte that needs a closer look, or does not, at each place.
+  (void)state;
+  char text[40];
+  for (size_t len = 1; len < sizeof text; len++)
+    for (size_t at = 0; at < len; at++)
+      for (int c = 0; c < 256; c++) {
+        memset(text, 'x', len);
+        text[at] = (char)c;
+        bool plain = c >= ' ' && c < 0x80 && c != '"' && c != '\\';
+        assert_int_equal(json_write_is_plain(slice_make(text, len)), plain);
+      }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(any_byte_anywhere_is_seen),
       cmocka_unit_test(numbers_look_as_people_write_them),
       cmocka_unit_test(any_double_reads_back_from_its_shortest_form),
       cmocka_unit_test(usual_numbers_read_back_from_their_shortest_form),

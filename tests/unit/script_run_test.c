@@ -42,6 +42,10 @@ static void a_record_reads_like_a_table(void **state) {
        "[\"a,b\",\"fleet\"]"},
       {"return { rec.detail == rec.detail, rec.detail == rec.endpoint, rec.detail.volume == rec }",
        "[true,false,false]"},
+      {"local t = {} t[rec.detail] = 1 return { t[rec.detail], t[rec.endpoint] == nil }", "[1,true]"},
+      {"return { null.x }", "failed: 1: attempt to index a null value"},
+      {"null.x = 1", "failed: 1: attempt to index a null value"},
+      {"return { #null }", "failed: 1: attempt to get length of a null value"},
       {"rec.id = 5", "failed: 1: records can't be changed: build a new table"},
       {"return { a = rec.nothing.more }", "failed: 1: attempt to index field 'nothing' (a nil value)"},
       {"return { tostring(rec), tostring(print), tostring(tostring), tostring({}), tostring(null) }",
@@ -408,9 +412,57 @@ static void one_script_runs_many_records(void **state) {
   runner_close(&r);
 }
 
+// {"k0":0, ... } with `count` members, of which every key but the first three is there twice.
+static struct slice wide_record(char *out, size_t room, int count) {
+  size_t len = (size_t)snprintf(out, room, "{\"k0\":0,\"k1\":1,\"k2\":2");
+  for (int i = 3; i < count; i++)
+    len += (size_t)snprintf(out + len, room - len, ",\"%s%d\":%d", i % 5 ? "k" : "longer key ", 3 + i / 2, i);
+  len += (size_t)snprintf(out + len, room - len, "}");
+  return slice_make(out, len);
+}
+
+static void the_last_of_equal_keys_counts(void **state) {
+  // However many members a record has, and whether or not a key is written with escapes.
+  (void)state;
+  char record[4096];
+  struct runner r;
+  runner_open(
+      &r, load("return { api = 1, map = function(rec) return { rec.k0, rec.k2, rec.k6, rec['longer key 5'], "
+               "rec.k == nil, rec['k' .. rec.k1 .. '000'] == nil } end }"));
+  for (int count = 8; count < 100; count++) {
+    struct slice wide = wide_record(record, sizeof record, count);
+    assert_string_equal(run_record(&r, 0, wide), "[0,2,7,5,true,true]");
+  }
+  const char *escaped = "{\"k0\":1,\"k1\":1,\"k2\":2,\"k6\":3,\"longer key 5\":4,\"k\\u0030\":9}";
+  assert_string_equal(run_record(&r, 0, slice_of(escaped)), "[9,2,3,4,true,true]");
+  runner_close(&r);
+}
+
+static void tables_of_other_shapes_are_written_right(void **state) {
+  // One after the other and inside each other: as many members, other keys, orders and lengths.
+  (void)state;
+  struct runner r;
+  runner_open(
+      &r, load("local n = 0\n"
+               "local shapes = { { b = 1, a = 2 }, { d = 1, c = 2 }, { b = { z = 1, y = { x = 2, w = 3 } }, "
+               "a = 2 },\n"
+               "  { ['a long key, longer than most are'] = 1, b = 2 }, { ['\\n'] = 1, ['\xc3\xa4'] = 2 } }\n"
+               "return { api = 1, map = function() n = n + 1 return shapes[(n - 1) % 5 + 1] end }"));
+  for (int round = 0; round < 3; round++) {
+    assert_string_equal(run(&r), "{\"a\":2,\"b\":1}");
+    assert_string_equal(run(&r), "{\"c\":2,\"d\":1}");
+    assert_string_equal(run(&r), "{\"a\":2,\"b\":{\"y\":{\"w\":3,\"x\":2},\"z\":1}}");
+    assert_string_equal(run(&r), "{\"a long key, longer than most are\":1,\"b\":2}");
+    assert_string_equal(run(&r), "{\"\\n\":1,\"\xc3\xa4\":2}");
+  }
+  runner_close(&r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_record_reads_like_a_table),
+      cmocka_unit_test(the_last_of_equal_keys_counts),
+      cmocka_unit_test(tables_of_other_shapes_are_written_right),
       cmocka_unit_test(large_integers_are_exact),
       cmocka_unit_test(results_become_json),
       cmocka_unit_test(what_is_no_json_is_an_error_that_names_the_field),

@@ -16,7 +16,8 @@ static const char *const endless[] = {
     "pcall(function() while true do end end) while true do end",
     "repeat local ok = pcall(function() while true do end end) until ok",
     "while true do pcall(pcall, pcall, pcall, error) end",
-    "local t = setmetatable({}, { __index = function(t, k) return t[k] end }) while true do pcall(next, t, 1) end",
+    "local t = setmetatable({}, { __index = function(t, k) return t[k] end }) while true do pcall(next, t, "
+    "1) end",
     "table.sort({ 3, 2, 1 }, function() while true do end end)",
     "('x'):gsub('x', function() while true do end end)",
     "tostring(setmetatable({}, { __tostring = function() while true do end end }))",
@@ -215,6 +216,25 @@ static void kept_steps_and_results_are_errors_too(void **state) {
   runner_close(&r);
 }
 
+static void a_state_wears_out_before_calls_are_numbered_anew(void **state) {
+  // So no record kept from a call is ever taken for one of another.
+  (void)state;
+  struct runner r;
+  struct json_fault fault;
+  runner_open(&r,
+              load("local kept return { api = 1, filter = function(rec) kept = kept or rec return rec.a end, "
+                   "map = function(rec) return kept end }"));
+  assert_true(json_tape_parse(&r.tape, slice_of("{\"a\":false}"), &fault));
+  r.header.kind = RECORD_EVENT;
+  uint32_t runs = 0;
+  for (; !script_worn(r.script) && runs < UINT32_MAX; runs++)
+    script_run(r.script, 0, &r.header, &r.tape, &r.result);
+  assert_int_equal(runs, SCRIPT_RUNS);
+  // Run on all the same, it is an error or the new record, never a crash.
+  assert_non_null(run_record(&r, 0, slice_of("{\"a\":true}")));
+  runner_close(&r);
+}
+
 // Each allocation in turn fails, in the state and around it: a clean refusal, never a crash.
 static void out_of_memory_is_a_refusal(void **state) {
   (void)state;
@@ -254,6 +274,7 @@ int main(void) {
       cmocka_unit_test(the_white_list_is_all_there_is),
       cmocka_unit_test(a_record_kept_past_its_call_is_an_error),
       cmocka_unit_test(kept_steps_and_results_are_errors_too),
+      cmocka_unit_test(a_state_wears_out_before_calls_are_numbered_anew),
       cmocka_unit_test(out_of_memory_is_a_refusal),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,148 @@
+// Proves that a change of a stream changes what it names, and neither what is fixed nor a secret.
+#include "definition_support.h"
+
+static struct definition *changed(const struct definition *old, const char *change) {
+  struct err err = {0};
+  struct definition *d = try_change(old, change, &err);
+  assert_string_equal(err.text, "");
+  assert_non_null(d);
+  return d;
+}
+
+static void a_change_changes_what_it_names(void **state) {
+  (void)state;
+  struct definition *old = create("{\"organisation_id\":7,\"parameters\":{\"a\":1,\"b\":2}}");
+  struct definition *d = changed(
+      old, "{\"name\":\"New\",\"in_flight\":1,\"parameters\":{\"c\":3},\"settings\":{\"method\":\"PUT\"}}");
+  assert_string_equal(d->id, old->id);
+  assert_int_equal(d->created_ms, old->created_ms);
+  assert_int_equal(d->start, old->start);
+  assert_int_equal(d->organisation, 7);
+  assert_string_equal(d->name, "New");
+  assert_int_equal(d->in_flight, 1);
+  assert_string_equal(setting(d, "method"), "PUT");
+  assert_string_equal(setting(d, "url"), "https://a.example/in"); // settings are changed one by one
+  json_t *parameters = json_of("{\"c\":3}");
+  assert_true(json_equal(json_object_get(d->document, "parameters"), parameters)); // parameters as a whole
+  json_decref(parameters);
+  struct definition *same = changed(d, "{}");
+  assert_true(json_equal(same->document, d->document));
+  definition_unref(same);
+  definition_unref(d);
+  definition_unref(old);
+}
+
+static void what_is_fixed_can_not_be_changed(void **state) {
+  (void)state;
+  static const char *const fixed[] = {"{\"organisation_id\":8}", "{\"organisation_id\":null}",
+                                      "{\"type\":\"events\"}", "{\"sink\":\"rest_bulk\"}",
+                                      "{\"history_days\":3}"};
+  struct definition *old = create("{\"organisation_id\":7}");
+  for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
+    struct err err = {0};
+    assert_null(try_change(old, fixed[i], &err));
+    assert_non_null(strstr(err.text, "can't be changed"));
+  }
+  struct definition *d = changed(
+      old, "{\"organisation_id\":7,\"type\":\"usage\",\"sink\":\"rest\",\"history_days\":0,\"name\":\"N\"}");
+  assert_string_equal(d->name, "N"); // sent back as it is, it is no change
+  definition_unref(d);
+  definition_unref(old);
+}
+
+static void secrets_are_shown_masked_and_a_mask_keeps_them(void **state) {
+  (void)state;
+  struct definition *old =
+      create("{\"settings\":{\"url\":\"https://"
+             "a.example\",\"auth\":\"bearer\",\"token\":\"t0p\",\"signing_secret\":\"s3cret\"}}");
+  json_t *shown = definition_show(old), *settings = json_object_get(shown, "settings");
+  char *text = json_dumps(shown, 0);
+  assert_null(strstr(text, "t0p"));
+  assert_null(strstr(text, "s3cret"));
+  assert_string_equal(json_string_value(json_object_get(settings, "token")), "********");
+  free(text);
+
+  json_t *body = json_object(); // a client that changes one field of what it was shown
+  json_object_set(body, "settings", settings);
+  json_object_set_new(settings, "url", json_string("https://b.example"));
+  struct err err = {0};
+  struct definition *d = definition_change(&world, old, body, &err);
+  assert_string_equal(err.text, "");
+  assert_string_equal(setting(d, "token"), "t0p");
+  assert_string_equal(setting(d, "signing_secret"), "s3cret");
+  assert_string_equal(setting(d, "url"), "https://b.example");
+  json_decref(body);
+  json_decref(shown);
+
+  struct definition *next = changed(d, "{\"settings\":{\"token\":\"new\",\"signing_secret\":null}}");
+  assert_string_equal(setting(next, "token"), "new");
+  assert_null(setting(next, "signing_secret"));                           // null takes a setting away
+  assert_null(try_change(next, "{\"settings\":{\"token\":null}}", &err)); // unless it is needed
+  assert_non_null(strstr(err.text, "token"));
+  struct err masked = {0};
+  assert_null(try_change(
+      next, "{\"settings\":{\"auth\":\"none\",\"token\":null,\"password\":\"********\",\"username\":7}}",
+      &masked));
+  definition_unref(next);
+  definition_unref(d);
+  definition_unref(old);
+}
+
+// A mask for a secret that was never set must not become the secret.
+static void a_mask_without_a_secret_behind_it_sets_nothing(void **state) {
+  (void)state;
+  struct definition *old = create("{}");
+  struct definition *d = changed(old, "{\"settings\":{\"signing_secret\":\"********\"}}");
+  assert_null(setting(d, "signing_secret"));
+  definition_unref(d);
+  definition_unref(old);
+}
+
+static void scripts_come_from_the_definition_or_from_the_folder(void **state) {
+  (void)state;
+  struct definition *own = create("{\"script\":\"return { api = 1 }\",\"organisation_id\":7}");
+  struct definition *shared = changed(own, "{\"script\":null,\"script_name\":\"shared-1\"}");
+  assert_string_equal(shared->script_name, "shared-1");
+  assert_true(slice_is(definition_script(shared), "return { api = 1 } -- shared"));
+  assert_string_equal(shared->program->script_name, "shared-1.lua");
+  assert_string_not_equal(own->script_version, shared->script_version);
+  assert_null(strstr(json_string_value(json_object_get(shared->document, "script_name")), "/"));
+  assert_true(json_is_null(json_object_get(shared->document, "script"))); // the source stays in its file
+
+  struct definition *none = changed(shared, "{\"script_name\":null}");
+  assert_null(none->program);
+  assert_string_equal(none->script_version, "");
+  struct definition *again = changed(none, "{\"script\":\"return { api = 1 }\"}");
+  assert_string_equal(again->script_version, own->script_version); // the same text
+  definition_unref(again);
+  definition_unref(none);
+  definition_unref(shared);
+  definition_unref(own);
+}
+
+static void active_is_set_alone(void **state) {
+  (void)state;
+  struct definition *d = create("{\"script\":\"return { api = 1 }\"}");
+  struct err err = {0};
+  struct definition *off = definition_set_active(&world, d, false, &err),
+                    *on = definition_set_active(&world, off, true, &err);
+  assert_string_equal(err.text, "");
+  assert_false(off->active);
+  assert_true(on->active);
+  assert_true(json_equal(on->document, d->document));
+  definition_unref(on);
+  definition_unref(off);
+  definition_unref(d);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_change_changes_what_it_names),
+      cmocka_unit_test(what_is_fixed_can_not_be_changed),
+      cmocka_unit_test(secrets_are_shown_masked_and_a_mask_keeps_them),
+      cmocka_unit_test(a_mask_without_a_secret_behind_it_sets_nothing),
+      cmocka_unit_test(scripts_come_from_the_definition_or_from_the_folder),
+      cmocka_unit_test(active_is_set_alone),
+  };
+  return cmocka_run_group_tests(tests, open_world, close_world);
+}
