@@ -208,8 +208,7 @@ static bool write_members(lua_State *L, struct encoder *e, int index) {
     uint32_t place = shape ? shape->places[i] : e->fields.places[first + i];
     const struct field *field = &e->fields.at[first + place];
     e->path[e->depth].key = field->key;
-    bool ok = shape ? write_head(e, shape, place, i == 0)
-                    : write_key(e, field->key, i == 0);
+    bool ok = shape ? write_head(e, shape, place, i == 0) : write_key(e, field->key, i == 0);
     if (!ok || !write_value(L, e, field)) return false;
   }
   e->fields.count = first;

@@ -9,7 +9,7 @@ enum { FIRST_CAP = 32 };
 
 _Static_assert(LIMIT_RESULT_NODES <= UINT16_MAX, "places are 16 bits");
 
-static bool grow(struct fields *f) {
+bool fields_grow(struct fields *f) {
   uint32_t cap = f->cap ? f->cap * 2 : FIRST_CAP;
   struct field *at = mem_grow(f->at, cap * sizeof *at);
   if (!at) return false;
@@ -19,11 +19,6 @@ static bool grow(struct fields *f) {
   f->places = places;
   f->cap = cap;
   return true;
-}
-
-struct field *fields_add(struct fields *f) {
-  if (f->count == f->cap && !grow(f)) return NULL;
-  return &f->at[f->count++];
 }
 
 void fields_fini(struct fields *f) {

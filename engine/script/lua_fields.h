@@ -1,7 +1,7 @@
 // lua_fields.h - the members of Lua tables as C values, those of one table sorted by key; lua_encode's own.
 //
-// Tables made by one constructor come with the same keys in the same order again and again: how the last table
-// of so many members was written is kept as a shape, checked key by key, and spares the sorting.
+// Tables made by one constructor come with the same keys in the same order again and again: how the last
+// table of so many members was written is kept as a shape, checked key by key, and spares the sorting.
 #pragma once
 #include "base/slice.h"
 #include <lua.h>
@@ -36,9 +36,13 @@ struct fields {
   struct fields_shape *shapes[FIELDS_DEPTHS][FIELDS_SHAPES]; // by depth and count; NULL: none yet
 };
 
+bool fields_grow(struct fields *fields); // fields_add's
 // Room for one more, behind the others; NULL: out of memory. Pointers into `at` hold until the next add.
-struct field *fields_add(struct fields *fields);
+static inline struct field *fields_add(struct fields *fields) {
+  if (fields->count == fields->cap && !fields_grow(fields)) return NULL;
+  return &fields->at[fields->count++];
+}
 void fields_fini(struct fields *fields); // takes zeroed
-// The shape of the fields from `first` on, which holds until others of the same depth are sorted; or NULL when
-// these are too many, too deep, long or special: then `places` are filled for them.
+// The shape of the fields from `first` on, which holds until others of the same depth are sorted; or NULL
+// when these are too many, too deep, long or special: then `places` are filled for them.
 const struct fields_shape *fields_sort(struct fields *fields, uint32_t first, uint32_t depth);

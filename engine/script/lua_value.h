@@ -1,4 +1,5 @@
-// lua_value.h - the values that Lua lacks, as scripts hold them: null, a record's tables, integers beyond 2^53.
+// lua_value.h - the values that Lua lacks, as scripts hold them: null, a record's tables, integers beyond
+// 2^53.
 //
 // null is the light userdata NULL; any other light userdata that a script can reach is a proxy
 // (record_proxy.h). Every full userdata that it can reach begins with a uint32_t tag.

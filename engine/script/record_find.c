@@ -8,8 +8,8 @@ static unsigned char short_length(size_t len) {
   return len < UINT8_MAX ? (unsigned char)len : UINT8_MAX;
 }
 
-// False: the record is not indexed. What stands behind the last length may be from another record: it is never
-// looked at.
+// False: the record is not indexed. What stands behind the last length may be from another record: it is
+// never looked at.
 static bool open_index(struct record_find *f, const struct json_tape *tape, uint32_t call) {
   const struct json_entry *entries = tape->entries;
   if (f->call == call) return f->count > 0;

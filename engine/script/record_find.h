@@ -9,8 +9,8 @@
 enum { RECORD_FIND_MEMBERS = 64, RECORD_FIND_LISTS = 8 };
 
 struct record_find {
-  uint32_t call; // of what follows; 0: nothing is known yet
-  uint32_t count;  // of members; 0: too many, or a key with escapes
+  uint32_t call;                              // of what follows; 0: nothing is known yet
+  uint32_t count;                             // of members; 0: too many, or a key with escapes
   unsigned char lengths[RECORD_FIND_MEMBERS]; // of the keys, 255 for longer ones; 0 behind the last
   uint32_t values[RECORD_FIND_MEMBERS];
   struct record_find_list {

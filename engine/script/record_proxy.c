@@ -14,7 +14,7 @@ static const int64_t EXACT_DOUBLES = (int64_t)1 << 53;
 
 void record_proxy_enter(struct lua_state *s, const struct json_tape *tape,
                         const struct record_header *header) {
-  if (s->calls++ == RECORD_PROXY_CALLS) { // worn, and used all the same
+  if (s->calls++ == SCRIPT_RUNS) { // worn, and used all the same
     s->calls = 1;
     s->find = (struct record_find){0};
   }
@@ -181,8 +181,7 @@ static void push_member(lua_State *L, const struct lua_state *s, uint32_t entry,
 // One step of pairs. Upvalues: the proxy, the entry where it goes on, the number of that element.
 static int step(lua_State *L) {
   const struct lua_state *s = lua_state_of(L);
-  const struct json_entry *whole =
-      &s->tape->entries[entry_of(L, s, lua_touserdata(L, lua_upvalueindex(1)))];
+  const struct json_entry *whole = &s->tape->entries[entry_of(L, s, lua_touserdata(L, lua_upvalueindex(1)))];
   uint32_t is_key = whole->kind == TAPE_OBJECT;
   lua_Integer number = lua_tointeger(L, lua_upvalueindex(3));
   uint32_t entry =
@@ -310,8 +309,7 @@ static bool follow(lua_State *L) {
 
 static int get(lua_State *L) {
   lua_settop(L, 3);
-  follow(L);
-  if (lua_isnil(L, -1) || lua_value_is_null(L, -1)) lua_pushvalue(L, 3);
+  if (!follow(L) || lua_isnil(L, -1) || lua_value_is_null(L, -1)) lua_pushvalue(L, 3);
   return 1;
 }
 

@@ -4,11 +4,9 @@
 // A proxy is the number of a tape entry and the number of the call it was made in, together a light userdata:
 // nothing is allocated for it, and equal ones are the same value. Objects and arrays inside a record are
 // proxies again, made when they are read; null reads as nil. Nothing can be assigned. A proxy is an error in
-// any other call than its own; when the numbers of calls run out (RECORD_PROXY_CALLS), the state is worn.
+// any other call than its own; when the numbers of calls run out (SCRIPT_RUNS), the state is worn.
 #pragma once
 #include "script/lua_state.h"
-
-enum { RECORD_PROXY_CALLS = (1 << 19) - 1 };
 
 void record_proxy_open(lua_State *L); // metatable, and the globals get and has; raises Lua errors
 

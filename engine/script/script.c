@@ -111,7 +111,7 @@ const struct script_facts *script_facts(const struct script *script) {
 }
 
 bool script_worn(const struct script *script) {
-  return lua_state_worn(script->state) || script->state->calls == RECORD_PROXY_CALLS;
+  return lua_state_worn(script->state) || script->state->calls == SCRIPT_RUNS;
 }
 
 size_t script_memory(const struct script *script) {

@@ -5,8 +5,8 @@
 // the script touches, and is an error when kept past its call. Results are read raw, bounded, and written as JSON straight from
 // the Lua values: what is still a proxy is spliced from the record's bytes, numbers are written in their shortest form.
 //
-// A script belongs to one thread at a time. After SCRIPT_TIMEOUT or SCRIPT_MEMORY, and after half a million runs (record_proxy.h), its
-// state is worn out: script_worn says so, and the owner frees it and loads another.
+// A script belongs to one thread at a time. After SCRIPT_TIMEOUT or SCRIPT_MEMORY, and after SCRIPT_RUNS runs, its state is worn out:
+// script_worn says so, and the owner frees it and loads another.
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
@@ -14,6 +14,8 @@
 #include "journal/record.h"
 
 struct script;
+
+enum { SCRIPT_RUNS = (1 << 19) - 1 }; // as many as a record kept from one of them can be told apart by (record_proxy.h)
 
 struct script_limits {
   uint32_t call_ms;    // 0: LIMIT_SCRIPT_MS
