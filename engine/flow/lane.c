@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "flow/courier_parts.h"
 
-enum { EAGER_BYTES = 64 << 10, PATIENCE_MS = 4 }; // while jobs are under way a batch fills up to this, or for so long
+enum { EAGER_BYTES = 64 << 10, PATIENCE_MS = 15 }; // while jobs are under way a batch fills up to this, or for so long
 
 struct lane_buckets {
   uint32_t records[LANE_BUCKETS]; // under way; also those a hollow batch waits for

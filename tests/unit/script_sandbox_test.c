@@ -16,8 +16,7 @@ static const char *const endless[] = {
     "pcall(function() while true do end end) while true do end",
     "repeat local ok = pcall(function() while true do end end) until ok",
     "while true do pcall(pcall, pcall, pcall, error) end",
-    "local t = setmetatable({}, { __index = function(t, k) return t[k] end }) while true do pcall(next, t, "
-    "1) end",
+    "local t = setmetatable({}, { __index = function() end }) while true do pcall(next, t, 1) end",
     "table.sort({ 3, 2, 1 }, function() while true do end end)",
     "('x'):gsub('x', function() while true do end end)",
     "tostring(setmetatable({}, { __tostring = function() while true do end end }))",
