@@ -106,7 +106,7 @@ test('batches that outgrow their room when they are made again still go', async 
   const sent = await fillLanes(engine, receiver, 200);
   receiver.answer = () => later;
   held.keep(200);
-  await until(() => receiver.requests.length === 16, 'eight more requests');
+  await until(() => receiver.requests.length >= 13, 'five more requests'); // then the breaker may hold the other lanes
   await act(engine, stream, 'deactivate');
   assert.equal((await engine.call('PATCH', `/api/v1/streams/${stream.id}`, { script: script(15000) })).status, 200);
   receiver.answer = () => 200;
