@@ -28,7 +28,11 @@ static int usage(void) {
 static void signalled(struct loop_watch *watch, int fd) {
   (void)watch;
   struct signalfd_siginfo info;
-  if (read(fd, &info, sizeof info) != sizeof info || info.ssi_signo == SIGHUP) return;
+  if (read(fd, &info, sizeof info) != sizeof info) return;
+  if (info.ssi_signo == SIGHUP) {
+    log_warn("engine doing=nothing signal=%u reason=\"this version reads scripts and sinks at start only\"", info.ssi_signo);
+    return;
+  }
   log_info("engine doing=stop signal=%u", info.ssi_signo);
   engine_interrupt(running);
 }
@@ -65,12 +69,19 @@ static void find_sinks(struct config *config) {
   snprintf(config->sinks, sizeof config->sinks, "sinks");
 }
 
+// What the configuration can say and this version can't do is refused, not passed over.
+static bool supported(const struct config *config, struct err *err) {
+  if (config->tls_certificate[0]) return err_set(err, "tls: not supported by this version: put a TLS proxy in front");
+  if (config->isolate_organisations) return err_set(err, "isolation = \"organisation\" is not supported by this version");
+  return true;
+}
+
 static bool read_config(struct config *config, const char *file, struct err *err) {
   config_defaults(config);
   if (!file && access("sluice.lua", F_OK) == 0) file = "sluice.lua";
   if (file && !config_load(config, file, err)) return false;
   find_sinks(config);
-  return true;
+  return supported(config, err);
 }
 
 int cmd_run(int argc, char **argv) {
