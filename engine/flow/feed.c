@@ -246,7 +246,15 @@ static bool room_in_window(const struct stream *s) {
   return !budget_exhausted(s->courier->options.budget) || (!s->held_bytes && !s->jobs);
 }
 
+// Once full, a stream reads nothing new until a good part has settled: reading on for each record that settles would fetch a block
+// from disk for each.
+static void mark_choked(struct stream *s) {
+  if (s->window.count >= LIMIT_WINDOW_RECORDS || s->held_bytes >= LIMIT_WINDOW_BYTES) s->choked = true;
+  else if (s->window.count <= LIMIT_WINDOW_RECORDS / 4 * 3 && s->held_bytes <= LIMIT_WINDOW_BYTES / 4 * 3) s->choked = false;
+}
+
 static bool may_read(const struct stream *s) {
+  if (s->choked && !s->window.unread) return false;
   if (stream_stopped(s) || s->removed || s->courier->draining) return false;
   if (s->fetching || s->stale_jobs || s->breaker_open) return false;
   return s->jobs < (s->rerun_alone ? 1 : STREAM_JOBS) && room_in_window(s);
@@ -318,10 +326,11 @@ static void feed_straight(struct stream *s) {
 }
 
 bool feed_blocked(const struct stream *s) {
-  return stream_stopped(s) || s->breaker_open || !room_in_window(s);
+  return stream_stopped(s) || s->breaker_open || s->choked || !room_in_window(s);
 }
 
 void feed_stream(struct stream *s) {
+  mark_choked(s);
   if (may_read(s)) {
     if (s->outfit->definition->program) feed_jobs(s);
     else feed_straight(s);
@@ -331,6 +340,7 @@ void feed_stream(struct stream *s) {
     delivery_offer(s);
   }
   atomic_store(&s->status->unsettled_read, s->window.count);
+  mark_choked(s);
   if (feed_blocked(s)) feed_fall_behind(s);
   else if (s->block && !s->fetching && !s->window.unread && !covers(s->block, s->next)) feed_drop_block(s);
 }

@@ -67,6 +67,7 @@ struct stream {
   bool caught_up;        // has read all that the courier has routed
   struct stage_line line; // its place among the courier's staged blocks
   bool fetching;         // a read from disk is under way
+  bool choked;           // the window is full, or has been and is not yet empty enough
   struct journal_fetch fetch;
   struct journal_block *block; // what it brought; holds one of the courier's slots
   uint64_t lost_from, lost_to; // sequences the last fetch found to be gone
