@@ -21,14 +21,15 @@ bool stage_room(const struct stage *stage) {
 uint32_t stage_push(struct stage *stage, struct journal_block *block) {
   assert(stage->end - stage->first < STAGE_BLOCKS);
   journal_block_ref(block);
-  *at(stage, stage->end) = (struct staged){.block = block};
-  stage->bytes += bytes_of(block);
+  struct staged *last = at(stage, stage->end);
+  *last = (struct staged){.block = block, .bytes = bytes_of(block)};
+  stage->bytes += last->bytes;
   return stage->end++;
 }
 
 static void pop(struct stage *stage) {
   struct staged *first = at(stage, stage->first++);
-  stage->bytes -= bytes_of(first->block);
+  stage->bytes -= first->bytes;
   journal_block_unref(first->block);
   first->block = NULL;
 }

@@ -11,6 +11,7 @@ enum { STAGE_BLOCKS = 64 }; // a power of two, for the numbers wrap around
 struct stage {
   struct staged {
     struct journal_block *block;
+    size_t bytes;     // of its records and rows
     uint32_t waiting; // streams that have a hint for it
   } blocks[STAGE_BLOCKS];
   uint32_t first, end; // numbers of the blocks there are: first <= n < end
