@@ -241,7 +241,6 @@ void courier_free(struct courier *c) {
   loop_timer_fini(&c->ticker);
   stage_clear(&c->stage);
   harvest_free_spares(c->spare_jobs);
-  harvest_free_spares(c->spare_small_jobs);
   delivery_free_spares(c);
   loop_free(c->loop);
   mem_free(c->workers);

@@ -14,7 +14,8 @@
 enum {
   COURIER_FETCHES = 8,      // blocks read from disk at once, or held
   COURIER_WORKER_JOBS = 32, // in a worker's ring: enough to keep it busy; streams that wait meanwhile gather larger jobs
-  SMALL_REQUESTS = 1500,    // a second, of a courier: past it small batches wait and gather
+  SMALL_REQUESTS = 1000,    // a second, of a courier that has more to read: past it small batches wait and gather
+  COURIER_PARKED_BYTES = 12 << 20, // so much of them
 };
 
 struct saver;
@@ -35,8 +36,11 @@ struct courier {
   struct list senders;     // streams with lanes that may send
   struct list parked_senders; // those whose small requests wait for an allowance
   struct allowance small_requests;
+  size_t parked_bytes;     // that those hold
+  bool sending_freely;     // small requests need no allowance for the moment
   struct courier_worker {  // one a worker
     struct list starved;   // streams that wait for room in its ring, or for their turn
+    struct harvest_job *open; // what this turn's streams have for it; NULL: nothing yet
     uint32_t jobs;         // in its ring
     bool full;             // the ring has no room
   } *workers;
@@ -55,7 +59,7 @@ struct courier {
   struct loop_task another_turn;
   struct loop_timer ticker; // while senders are parked or the stage is full
   bool ticking;
-  struct harvest_job *spare_jobs, *spare_small_jobs;
+  struct harvest_job *spare_jobs;
   uint64_t turn_ms;        // courier_now_ms when this turn's work began: for what need not be exact
   struct delivery *spare_deliveries;
   uint32_t requests;       // that are out

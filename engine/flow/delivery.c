@@ -194,8 +194,7 @@ static void send_lane(struct lane *lane) {
 
 void delivery_offer(struct stream *s) {
   if (s->send_parked && !list_empty(&s->ready_lanes) && !lane_small(list_item(s->ready_lanes.next, struct lane, ready_link))) {
-    list_remove(&s->send_link); // it has gathered enough meanwhile
-    s->send_parked = false;
+    sending_leave(s); // it has gathered enough meanwhile
   }
   if (!list_empty(&s->ready_lanes) && !list_linked(&s->send_link)) list_push_back(&s->courier->senders, &s->send_link);
 }
@@ -211,7 +210,7 @@ bool delivery_send_ready(struct stream *s) {
   while (may_send(s) && !list_empty(&s->ready_lanes)) {
     struct lane *lane = list_item(s->ready_lanes.next, struct lane, ready_link);
     if (s->courier->requests >= LIMIT_REQUESTS) return false;
-    if (lane_small(lane) && !allowance_take(&s->courier->small_requests, clock_mono_ns())) return false;
+    if (lane_small(lane) && !sending_may_be_small(s->courier)) return false;
     list_remove(&lane->ready_link);
     if (list_empty(&lane->batches)) lane->state = LANE_IDLE;
     else send_lane(lane);

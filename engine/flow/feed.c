@@ -257,7 +257,8 @@ static bool may_read(const struct stream *s) {
   if (s->choked && !s->window.unread) return false;
   if (stream_stopped(s) || s->removed || s->courier->draining) return false;
   if (s->fetching || s->stale_jobs || s->breaker_open) return false;
-  return s->jobs < (s->rerun_alone ? 1 : STREAM_JOBS) && room_in_window(s);
+  if (s->rerun_alone && s->jobs) return false;
+  return s->records_out < STREAM_RECORDS_OUT && room_in_window(s);
 }
 
 static uint64_t backlog(const struct stream *s) {
@@ -266,40 +267,54 @@ static uint64_t backlog(const struct stream *s) {
   return s->window.unread + (matched > read ? matched - read : 0);
 }
 
-static bool starve(struct stream *s) {
+static void starve(struct stream *s) {
   list_remove(&s->ready_link);
   list_push_back(&s->courier->workers[s->worker].starved, &s->ready_link);
-  return false;
 }
 
-// One job, of as many records as it takes. False: nothing to read now, or no room in the ring.
-static bool feed_job(struct stream *s, struct reading *r) {
-  struct found f;
-  struct pool_client *client = s->courier->client;
-  struct courier_worker *worker = &s->courier->workers[s->worker];
-  if (!find(r, &f)) return false;
-  if (worker->jobs >= COURIER_WORKER_JOBS) return starve(s);
-  struct harvest_job *job = harvest_job_new(s, backlog(s));
-  if (!job) return false;
-  if (!pool_begin(client, s->worker, s->outfit->definition->program, &job->job, f.bytes.len)) {
-    harvest_job_free(job);
-    worker->full = true;
-    return starve(s);
+void feed_commit(struct courier *c, unsigned worker) {
+  struct courier_worker *w = &c->workers[worker];
+  if (!w->open) return;
+  pool_commit(c->client, worker);
+  w->open = NULL;
+}
+
+// The job that is open for its worker, or a new one. NULL: no room, or no memory.
+static struct harvest_job *begin_job(struct stream *s, const struct found *f) {
+  struct courier *c = s->courier;
+  struct courier_worker *w = &c->workers[s->worker];
+  if (w->open) return w->open;
+  if (w->jobs >= COURIER_WORKER_JOBS) return starve(s), NULL;
+  struct harvest_job *job = harvest_job_new(c, s->worker);
+  if (!job) return NULL;
+  if (!pool_begin(c->client, s->worker, s->outfit->definition->program, &job->job, f->bytes.len)) {
+    harvest_job_drop(job);
+    w->full = true;
+    return starve(s), NULL;
   }
-  do {
-    if (!pool_add(client, f.row, f.bytes)) break;
-    job->items[job->count++] = item_of(&f);
-    take(r, &f);
-  } while (job->count < job->cap && room_in_window(s) && find(r, &f));
-  s->jobs++;
-  worker->jobs++;
-  pool_commit(client);
+  w->jobs++;
+  return w->open = job;
+}
+
+// Adds the found record to the open job, or to the next one when that is full.
+static bool feed_record(struct stream *s, const struct found *f) {
+  struct program *program = s->outfit->definition->program;
+  struct harvest_job *job = begin_job(s, f);
+  if (!job) return false;
+  if (!pool_add(s->courier->client, s->worker, program, f->row, f->bytes)) {
+    feed_commit(s->courier, s->worker);
+    job = begin_job(s, f);
+    if (!job || !pool_add(s->courier->client, s->worker, program, f->row, f->bytes)) return false;
+  }
+  struct harvest_item item = item_of(f);
+  harvest_job_add(job, s, &item);
   return true;
 }
 
 static void feed_jobs(struct stream *s) {
   struct reading r = {.s = s};
-  while (may_read(s) && feed_job(s, &r)) {}
+  struct found f;
+  while (may_read(s) && find(&r, &f) && feed_record(s, &f)) take(&r, &f);
   reading_close(&r);
 }
 

@@ -59,26 +59,26 @@ static void failed(struct stream *s, const struct harvest_item *item, const stru
   dead(s, item, why, r->line);
 }
 
-static void results(struct pool_job *job, uint32_t first, const struct pool_result *rs, uint32_t count) {
-  struct harvest_job *h = (struct harvest_job *)job;
-  struct stream *s = h->stream;
+// Results for the part's records from `from` on (counted in the job).
+static void take_results(struct harvest_part *part, const struct harvest_item *items, uint32_t from, uint32_t to,
+                         const struct pool_result *rs) {
+  struct stream *s = part->stream;
   struct drops drops = {0};
-  s->courier->turn_ms = courier_now_ms();
-  lane_expect(s, h->count);
-  for (uint32_t i = 0; i < count && h->epoch == s->epoch; i++) {
-    const struct harvest_item *item = &h->items[first + i];
-    h->seen = first + i + 1;
+  lane_expect(s, part->count);
+  for (uint32_t i = from; i < to && part->epoch == s->epoch; i++, rs++) {
+    const struct harvest_item *item = &items[i];
+    part->seen = i + 1 - part->first;
     if (!window_holds(&s->window, item->ordinal)) continue;
-    switch (rs[i].outcome) {
+    switch (rs->outcome) {
     case SCRIPT_KEPT:
-      if (!kept(s, item, &rs[i], &drops)) h->seen = first + i; // shed: this one too is read again
+      if (!kept(s, item, rs, &drops)) part->seen--; // shed: this one too is read again
       break;
     case SCRIPT_FILTERED:
       s->script_failures = 0;
-      filtered(s, item, rs[i].text, &drops);
+      filtered(s, item, rs->text, &drops);
       break;
     case SCRIPT_FAILED: case SCRIPT_TIMEOUT: case SCRIPT_MEMORY:
-      failed(s, item, &rs[i]);
+      failed(s, item, rs);
       break;
     }
   }
@@ -86,38 +86,54 @@ static void results(struct pool_job *job, uint32_t first, const struct pool_resu
   delivery_offer(s);
 }
 
-static void read_rest_again(struct stream *s, struct harvest_job *h) {
-  for (uint32_t i = h->seen; i < h->count; i++) stream_again(s, h->items[i].ordinal);
+static void results(struct pool_job *job, uint32_t first, const struct pool_result *rs, uint32_t count) {
+  struct harvest_job *h = (struct harvest_job *)job;
+  uint32_t end = first + count;
+  h->courier->turn_ms = courier_now_ms();
+  while (first < end) {
+    struct harvest_part *part = &h->parts[h->now];
+    uint32_t behind = part->first + part->count, to = end < behind ? end : behind;
+    take_results(part, h->items, first, to, rs);
+    rs += to - first;
+    first = to;
+    if (to == behind) h->now++;
+  }
 }
 
-// Jobs behind a lost one are lost as well, or must not overtake it: all that is under way is read again.
-static void lost(struct stream *s, struct harvest_job *h, uint32_t at, bool guilty, const char *why) {
-  if (at > h->seen && at <= h->count) h->seen = at;
-  if (guilty && h->seen < h->count && window_holds(&s->window, h->items[h->seen].ordinal)) {
+static void read_rest_again(const struct harvest_job *h, const struct harvest_part *part) {
+  for (uint32_t i = part->seen; i < part->count; i++) stream_again(part->stream, h->items[part->first + i].ordinal);
+}
+
+// Jobs behind a lost one are lost as well, or must not overtake it: all that is under way is read again. `at`: the record of the
+// part that the worker was running, when it is one of these and `guilty`.
+static void lost(const struct harvest_job *h, struct harvest_part *part, uint32_t at, bool guilty, const char *why) {
+  struct stream *s = part->stream;
+  const struct harvest_item *item = &h->items[part->first + part->seen];
+  if (guilty && at == part->first + part->seen && part->seen < part->count && window_holds(&s->window, item->ordinal)) {
     char text[200];
     snprintf(text, sizeof text, "the script's worker was ended at this record: %s", why);
-    dead(s, &h->items[h->seen++], text, 0);
+    dead(s, item, text, 0);
+    part->seen++;
   }
-  read_rest_again(s, h);
+  read_rest_again(h, part);
   s->stale_jobs = s->jobs;
   s->epoch++;
   s->rerun_alone = s->jobs > 0;
 }
 
-static void ended(struct pool_job *job, enum pool_end end, uint32_t at, bool guilty, const char *why) {
-  struct harvest_job *h = (struct harvest_job *)job;
-  struct stream *s = h->stream;
+static void part_ended(const struct harvest_job *h, struct harvest_part *part, enum pool_end end, uint32_t at, bool guilty,
+                       const char *why) {
+  struct stream *s = part->stream;
   s->jobs--;
-  s->courier->workers[s->worker].jobs--;
-  if (h->epoch != s->epoch) {
+  s->records_out -= part->count;
+  if (part->epoch != s->epoch) {
     if (s->stale_jobs) s->stale_jobs--;
-    read_rest_again(s, h);
+    read_rest_again(h, part);
   } else if (end == POOL_LOST) {
-    lost(s, h, at, guilty, why);
+    lost(h, part, at, guilty, why);
   } else {
     s->rerun_alone = false;
   }
-  harvest_job_free(h);
   if (!s->removed) {
     lanes_flush(s);
     delivery_offer(s);
@@ -126,28 +142,40 @@ static void ended(struct pool_job *job, enum pool_end end, uint32_t at, bool gui
   stream_rest(s);
 }
 
-static struct harvest_job **spares(struct courier *c, uint32_t cap) {
-  return cap == HARVEST_FEW ? &c->spare_small_jobs : &c->spare_jobs;
+static void ended(struct pool_job *job, enum pool_end end, uint32_t at, bool guilty, const char *why) {
+  struct harvest_job *h = (struct harvest_job *)job;
+  h->courier->workers[h->worker].jobs--;
+  for (uint32_t i = 0; i < h->part_count; i++) part_ended(h, &h->parts[i], end, at, guilty, why);
+  harvest_job_drop(h);
 }
 
-struct harvest_job *harvest_job_new(struct stream *s, uint64_t records) {
-  uint32_t cap = records <= HARVEST_FEW ? HARVEST_FEW : LIMIT_JOB_RECORDS;
-  struct harvest_job **spare = spares(s->courier, cap), *h = *spare;
-  if (h) *spare = h->spare;
-  else h = mem_alloc(sizeof *h + cap * sizeof *h->items);
+struct harvest_job *harvest_job_new(struct courier *c, unsigned worker) {
+  struct harvest_job *h = c->spare_jobs;
+  if (h) c->spare_jobs = h->spare;
+  else h = mem_alloc(sizeof *h);
   if (!h) return NULL;
   h->job = (struct pool_job){.results = results, .ended = ended};
-  h->stream = s;
-  h->epoch = s->epoch;
-  h->cap = cap;
-  h->count = h->seen = 0;
+  h->courier = c;
+  h->worker = worker;
+  h->part_count = h->count = h->now = 0;
   return h;
 }
 
-void harvest_job_free(struct harvest_job *h) {
-  struct harvest_job **spare = spares(h->stream->courier, h->cap);
-  h->spare = *spare;
-  *spare = h;
+void harvest_job_add(struct harvest_job *h, struct stream *s, const struct harvest_item *item) {
+  struct harvest_part *part = h->part_count ? &h->parts[h->part_count - 1] : NULL;
+  if (!part || part->stream != s || part->epoch != s->epoch) {
+    part = &h->parts[h->part_count++];
+    *part = (struct harvest_part){.stream = s, .epoch = s->epoch, .first = h->count};
+    s->jobs++;
+  }
+  part->count++;
+  s->records_out++;
+  h->items[h->count++] = *item;
+}
+
+void harvest_job_drop(struct harvest_job *h) {
+  h->spare = h->courier->spare_jobs;
+  h->courier->spare_jobs = h;
 }
 
 void harvest_free_spares(struct harvest_job *spare) {

@@ -209,6 +209,7 @@ bool lane_put(struct stream *s, const struct harvest_item *item, struct batch_ou
   }
   lane->held_bytes += output->body.len;
   s->held_bytes += output->body.len;
+  sending_gathered(s, output->body.len);
   if (b->hollow && output->last) one_less_missing(lane, b);
   lane_offer(lane, false);
   return true;

@@ -196,7 +196,7 @@ void stream_remove(struct stream *s) {
   lanes_free(s);
   make_jobs_stale(s);
   list_remove(&s->ready_link);
-  list_remove(&s->send_link);
+  sending_leave(s);
   list_remove(&s->dirty_link);
   list_remove(&s->all_link);
   stream_rest(s);

@@ -24,7 +24,7 @@
 struct courier;
 struct stream;
 
-enum { STREAM_JOBS = 2, BREAKER_FAILURES = 5, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
+enum { STREAM_RECORDS_OUT = 2 * LIMIT_JOB_RECORDS, BREAKER_FAILURES = 5, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
 
 // What a batch is made and sent with: one version of definition, script, sink and settings. Counted by its courier's thread.
 struct outfit {
@@ -74,7 +74,9 @@ struct stream {
   struct list ready_link;      // among the courier's streams that may read
   struct list send_link;       // among those that may send
   bool send_parked;            // there it waits for an allowance for small requests
-  uint32_t jobs, stale_jobs;   // under way; those whose results will be read again instead
+  size_t parked_bytes;         // of what it holds, as its courier counts them meanwhile
+  uint32_t jobs, stale_jobs;   // under way, its parts of them; those whose results will be read again instead
+  uint32_t records_out;        // in jobs
   uint32_t epoch;              // jobs of an older one are stale
   bool rerun_alone;            // a worker was lost in the middle: one job at a time until it is past
 
@@ -130,27 +132,36 @@ void outfit_unref(struct outfit *o); // takes NULL
 
 // ---- feed.c ----
 void feed_stream(struct stream *s); // reads as much as may be read now
+void feed_commit(struct courier *c, unsigned worker); // what the streams fed so far have for the worker goes to it
 void feed_drop_block(struct stream *s);
 void feed_fall_behind(struct stream *s); // out of line: it reads on its own until it has caught up
 bool feed_blocked(const struct stream *s); // it can't read, and not for a moment only
 
 // ---- harvest.c ----
-enum { HARVEST_FEW = 8 }; // records of a small job
 struct harvest_item { // a record in a job
   uint64_t ordinal, sequence;
   int64_t id, endpoint, received_ms;
   uint8_t kind;
 };
-struct harvest_job {
-  struct pool_job job; // first
+struct harvest_part { // a stream's records in a job, in a row
   struct stream *stream;
-  struct harvest_job *spare;
-  uint32_t epoch, count, seen, cap;
-  struct harvest_item items[];
+  uint32_t epoch;        // the stream's, when it began
+  uint32_t first, count; // of the job's records
+  uint32_t seen;         // of these, how many have had their result
 };
-// For so many records, at least (more do not matter); NULL: out of memory.
-struct harvest_job *harvest_job_new(struct stream *s, uint64_t records);
-void harvest_job_free(struct harvest_job *job);
+struct harvest_job { // what many streams have for one worker travels together
+  struct pool_job job; // first
+  struct courier *courier;
+  struct harvest_job *spare;
+  unsigned worker;
+  uint32_t part_count, count;
+  uint32_t now; // the part whose results come next
+  struct harvest_part parts[LIMIT_JOB_RECORDS];
+  struct harvest_item items[LIMIT_JOB_RECORDS];
+};
+struct harvest_job *harvest_job_new(struct courier *courier, unsigned worker); // NULL: out of memory
+void harvest_job_add(struct harvest_job *job, struct stream *s, const struct harvest_item *item);
+void harvest_job_drop(struct harvest_job *job); // never begun, or ended
 void harvest_free_spares(struct harvest_job *spare); // with all that hang on it
 // Puts one output in its lane; false: out of memory, and the stream has shed.
 bool harvest_output(struct stream *s, const struct harvest_item *item, struct slice body, struct slice key, uint32_t number, bool last);
@@ -175,6 +186,13 @@ void lanes_close_gaps(struct stream *s, bool all);
 void lanes_free(struct stream *s);
 void lanes_release(struct stream *s, bool all); // lanes in back-off go at once; without `all` not those with a Retry-After
 struct lane *lane_each(struct stream *s, size_t *i);
+
+// ---- sending.c ----
+void sending_turn(struct courier *c);
+void sending_tick(struct courier *c, uint32_t tick_us);
+void sending_leave(struct stream *s); // it has nothing to send, or may send now: out of its courier's list
+void sending_gathered(struct stream *s, size_t bytes); // so much more waits with it
+bool sending_may_be_small(struct courier *c); // a small request may go
 
 // ---- delivery.c ----
 void delivery_offer(struct stream *s); // its ready lanes send when the courier's turn ends

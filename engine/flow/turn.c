@@ -143,28 +143,13 @@ static void feed_ready(struct courier *c) {
   struct list turn, *link;
   list_move(&c->ready, &turn); // those that wake others or themselves come in the next turn
   while ((link = list_pop(&turn))) feed_stream(list_item(link, struct stream, ready_link));
-}
-
-static void send_ready(struct courier *c) {
-  struct list turn, *link;
-  list_move(&c->senders, &turn);
-  while ((link = list_pop(&turn))) {
-    struct stream *s = list_item(link, struct stream, send_link);
-    s->send_parked = !delivery_send_ready(s);
-    if (s->send_parked) list_push_back(&c->parked_senders, &s->send_link);
-  }
-}
-
-static void unpark(struct courier *c) { // those parked longest first, as many as there will be an allowance for
-  struct list *link;
-  for (unsigned n = SMALL_REQUESTS / (1000000 / TICK_US) + 1; n && (link = list_pop(&c->parked_senders)); n--)
-    list_push_back(&c->senders, link);
+  for (unsigned i = 0; i < pool_workers(c->options.pool); i++) feed_commit(c, i);
 }
 
 void turn_tick(struct loop_timer *timer) {
   struct courier *c = (struct courier *)((char *)timer - offsetof(struct courier, ticker));
   c->ticking = false;
-  unpark(c);
+  sending_tick(c, TICK_US);
   leave_laggards_behind(c);
 }
 
@@ -189,7 +174,7 @@ void turn_end(void *arg) {
     feed_ready(c);
     turn_route(c);
   }
-  if (!list_empty(&c->senders)) send_ready(c);
+  sending_turn(c);
   if (!list_empty(&c->ready) || !list_empty(&c->senders)) loop_post(c->loop, &c->another_turn);
   bool waits = !list_empty(&c->parked_senders) || !stage_room(&c->stage);
   if (waits && !c->ticking) c->ticking = loop_timer_start(c->loop, &c->ticker, TICK_US);

@@ -56,6 +56,10 @@ static size_t forgotten_bytes(const struct announce *a) {
   return a->forgotten.len ? message_pad(sizeof(struct message_forget) + a->forgotten.len) : 0;
 }
 
+bool announce_knows(const struct announce *a, uint32_t program) {
+  return map_get(&a->programs, program) != NULL;
+}
+
 size_t announce_bytes(const struct announce *a, const struct program *p) {
   size_t bytes = forgotten_bytes(a);
   if (map_get(&a->programs, p->id)) return bytes;

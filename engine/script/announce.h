@@ -16,6 +16,7 @@ void announce_init(struct announce *a);
 void announce_fini(struct announce *a); // takes zeroed
 size_t announce_bytes(const struct announce *a,
                       const struct program *program); // that announce_write will take, at most
+bool announce_knows(const struct announce *a, uint32_t program); // nothing is to be told for it
 void announce_write(struct announce *a, struct ring *ring,
                     const struct program *program); // all it must know for a job of this one
 void announce_forget(struct announce *a, const struct program *program);

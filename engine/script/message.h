@@ -37,10 +37,15 @@ struct message_forget { // then ids of programs
   uint32_t count, unused;
 };
 
-struct message_job { // then the records: a struct record_header each, and its `length` bytes, padded
+struct message_job { // then its records
   struct message head;
   uint64_t number;
-  uint32_t program_id, count;
+  uint32_t count, unused;
+};
+
+struct message_record { // then `length` bytes, padded
+  uint32_t program_id, unused;
+  struct record_header header;
 };
 
 struct message_result { // then the struct script_output, then their bytes, then the text
@@ -74,5 +79,5 @@ static inline char *message_append(char *to, const void *from, size_t len) {
 
 // What a record takes in a job.
 static inline size_t message_record_bytes(size_t length) {
-  return sizeof(struct record_header) + message_pad(length);
+  return sizeof(struct message_record) + message_pad(length);
 }

@@ -1,7 +1,7 @@
 // pool.h - the script workers as the engine sees them: processes started, watched, killed and replaced; jobs out, results back.
 //
 // Each courier has a client, used on its loop's thread alone; between each client and each worker lie two shared-memory rings
-// (ring.h), one a direction. A job is a run of records for one program. A worker that dies or is stuck is replaced within
+// (ring.h), one a direction. A job is a run of records, each with its program. A worker that dies or is stuck is replaced within
 // milliseconds; its jobs end as lost, with the record it was at, and the courier reads those records again without it.
 //
 // All that comes out of a ring is copied once, then checked: lengths, counts, indices. A worker that sends nonsense is killed.
@@ -59,20 +59,22 @@ enum pool_end {
 struct pool_job { // the caller's, until `ended`
   // Results in order of the records, in one or more parts: records first <= i < first + count.
   void (*results)(struct pool_job *job, uint32_t first, const struct pool_result *results, uint32_t count);
-  // Last call for this job; jobs of one program end in the order they were begun. `why`: "timed out", "crashed (signal 11)".
+  // Last call for this job; jobs of one worker end in the order they were begun. `why`: "timed out", "crashed (signal 11)".
   void (*ended)(struct pool_job *job, enum pool_end end, uint32_t at, bool guilty, const char *why);
-  struct program *program; // a reference of the pool's between begin and ended
   uint32_t count;          // records added
   uint64_t number;         // the pool's
   struct pool_job *next;   // the pool's
 };
 
-// A job for `worker` (0 <= worker < pool_workers): begin, add records until false, commit. Between begin and commit nothing else is
-// called. False from begin: no room now; `room` will be called. False from add: this one did not fit (records, bytes or ring);
-// the first record always fits after a begin for its size.
-bool pool_begin(struct pool_client *client, unsigned worker, struct program *program, struct pool_job *job, size_t first_record_bytes);
-bool pool_add(struct pool_client *client, const struct record_header *header, struct slice bytes);
-void pool_commit(struct pool_client *client); // with at least one record
+// A job for `worker` (0 <= worker < pool_workers): begin, add records until false, commit; one job a worker is open at a time, and
+// the loop does not run meanwhile. False from begin: no room now; `room` will be called. False from add: this one did not fit
+// (records, bytes or ring), or the worker must be told of its program first: it begins the next job. The first record always fits
+// after a begin for its program and size.
+bool pool_begin(struct pool_client *client, unsigned worker, const struct program *program, struct pool_job *job,
+                size_t first_record_bytes);
+bool pool_add(struct pool_client *client, unsigned worker, const struct program *program, const struct record_header *header,
+              struct slice bytes);
+void pool_commit(struct pool_client *client, unsigned worker); // with at least one record
 void pool_forget(struct pool_client *client, struct program *program); // workers may drop it
 
 // Compiles a script in a throw-away worker, LIMIT_CHECKS at a time, others queue. `done` runs on the loop; when the pool is freed

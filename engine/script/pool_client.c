@@ -10,7 +10,7 @@
 
 enum {
   RETRY_US = 100000,                                                                   // after memory was out
-  JOB_ROOM = LIMIT_JOB_BYTES + LIMIT_JOB_RECORDS * (sizeof(struct record_header) + 8), // a full job's
+  JOB_ROOM = LIMIT_JOB_BYTES + LIMIT_JOB_RECORDS * (sizeof(struct message_record) + 8), // a full job's
 };
 
 struct pool_client {
@@ -22,13 +22,6 @@ struct pool_client {
   struct loop_timer retry;
   struct pool_reader reader;
   uint64_t last_job;
-
-  // Between begin and commit:
-  struct pool_link *open;
-  struct message_job *open_head;
-  uint64_t open_at; // the ring's position of it
-  struct pool_job *open_job;
-  size_t open_bytes; // of records, without headers
 
   unsigned link_count;
   struct pool_link links[];
@@ -115,10 +108,10 @@ void pool_client_free(struct pool_client *c) {
 // ---- jobs ----
 
 // Asks for a full job's room, lest jobs get small when a ring is full.
-bool pool_begin(struct pool_client *c, unsigned worker, struct program *program, struct pool_job *job,
+bool pool_begin(struct pool_client *c, unsigned worker, const struct program *program, struct pool_job *job,
                 size_t first_record_bytes) {
-  assert(!c->open && worker < c->link_count);
   struct pool_link *l = &c->links[worker];
+  assert(worker < c->link_count && !l->open.job);
   size_t records = message_record_bytes(first_record_bytes), head = sizeof(struct message_job);
   size_t want = announce_bytes(&l->announce, program) + head + (records > JOB_ROOM ? records : JOB_ROOM);
   if (!pool_link_has_room(l, want)) {
@@ -126,50 +119,49 @@ bool pool_begin(struct pool_client *c, unsigned worker, struct program *program,
     return false;
   }
   announce_write(&l->announce, &l->requests, program);
-  program_ref(program);
-  job->program = program;
   job->count = 0;
   job->number = ++c->last_job;
-  c->open = l;
-  c->open_job = job;
-  c->open_head = (void *)ring_back(&l->requests);
-  c->open_at = l->requests.own;
-  c->open_bytes = 0;
+  l->open = (struct pool_open){.job = job,
+                               .head = (void *)ring_back(&l->requests),
+                               .at = l->requests.own,
+                               .program = program->id};
   ring_advance(&l->requests, head);
   return true;
 }
 
-bool pool_add(struct pool_client *c, const struct record_header *header, struct slice bytes) {
-  struct pool_link *l = c->open;
-  struct pool_job *job = c->open_job;
+bool pool_add(struct pool_client *c, unsigned worker, const struct program *program,
+              const struct record_header *header, struct slice bytes) {
+  struct pool_link *l = &c->links[worker];
+  struct pool_job *job = l->open.job;
   size_t take = message_record_bytes(bytes.len);
-  if (job->count && (job->count >= LIMIT_JOB_RECORDS || c->open_bytes + bytes.len > LIMIT_JOB_BYTES))
+  if (job->count && (job->count >= LIMIT_JOB_RECORDS || l->open.bytes + bytes.len > LIMIT_JOB_BYTES))
     return false;
+  if (program->id != l->open.program && !announce_knows(&l->announce, program->id)) return false;
   if (!ring_has_room(&l->requests, take)) return false;
-  struct record_header *to = (void *)ring_back(&l->requests);
-  *to = *header;
-  to->length = (uint32_t)bytes.len;
+  struct message_record *to = (void *)ring_back(&l->requests);
+  *to = (struct message_record){.program_id = program->id, .header = *header};
+  to->header.length = (uint32_t)bytes.len;
   memcpy(to + 1, bytes.at, bytes.len);
   ring_advance(&l->requests, take);
-  c->open_bytes += bytes.len;
+  l->open.program = program->id;
+  l->open.bytes += bytes.len;
   job->count++;
   return true;
 }
 
-void pool_commit(struct pool_client *c) {
-  struct pool_link *l = c->open;
-  struct pool_job *job = c->open_job;
+void pool_commit(struct pool_client *c, unsigned worker) {
+  struct pool_link *l = &c->links[worker];
+  struct pool_job *job = l->open.job;
   assert(job->count > 0);
-  *c->open_head =
-      (struct message_job){.head = {.bytes = (uint32_t)(l->requests.own - c->open_at), .kind = MESSAGE_JOB},
+  *l->open.head =
+      (struct message_job){.head = {.bytes = (uint32_t)(l->requests.own - l->open.at), .kind = MESSAGE_JOB},
                            .number = job->number,
-                           .program_id = job->program->id,
                            .count = job->count};
+  l->open.job = NULL;
   pool_link_add_job(l, job);
   pool_job_begins(c->pool, l->worker);
   ring_publish(&l->requests);
   segment_wake(l->process->words);
-  c->open = NULL;
 }
 
 void pool_forget(struct pool_client *c, struct program *program) {

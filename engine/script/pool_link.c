@@ -66,10 +66,8 @@ static bool is_guilty(const struct pool_link *l, const struct worker_process *de
 }
 
 static void end_lost(struct pool_link *l, struct pool_job *job, uint32_t at, bool guilty, const char *why) {
-  struct program *program = job->program;
   atomic_fetch_sub(&l->pool->workers[l->worker].outstanding, 1);
   job->ended(job, POOL_LOST, at, guilty, why);
-  program_unref(program);
 }
 
 // The link is with the new process before the first job ends: its owner may begin it again at once.
@@ -101,10 +99,8 @@ void pool_link_fini(struct pool_link *l) {
     segment_wake(l->process->words);
   }
   while (l->first) {
-    struct pool_job *job = l->first;
-    l->first = job->next;
+    l->first = l->first->next;
     atomic_fetch_sub(&l->pool->workers[l->worker].outstanding, 1);
-    program_unref(job->program);
   }
   let_go(l);
   announce_fini(&l->announce);

@@ -18,6 +18,13 @@ struct pool_link {
   struct pool_job *first, **last; // begun and not ended, oldest first
   uint32_t next_index;            // of the first job's record whose result comes next
   size_t wanted;                  // bytes of room that a begin did not find; 0: none
+  struct pool_open {              // the job between begin and commit
+    struct pool_job *job;         // NULL: none
+    struct message_job *head;
+    uint64_t at;      // the ring's position of it
+    size_t bytes;     // of its records alone
+    uint32_t program; // of its last record
+  } open;
 };
 
 // What is copied out of rings, shared by a client's links; what it holds is valid during one delivery.

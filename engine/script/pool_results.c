@@ -87,13 +87,11 @@ static void deliver(struct pool_link *l, struct pool_reader *r) {
 
 static void end_done(struct pool_link *l) {
   struct pool_job *job = l->first;
-  struct program *program = job->program;
   l->first = job->next;
   if (!l->first) l->last = &l->first;
   l->next_index = 0;
   atomic_fetch_sub(&l->pool->workers[l->worker].outstanding, 1);
   job->ended(job, POOL_DONE, job->count, false, "");
-  program_unref(program);
 }
 
 // Takes the whole results in `len` bytes of the copy; returns the bytes they took.

@@ -115,25 +115,40 @@ static void end_beat(struct worker *w) {
   atomic_store_explicit(&w->words->beat.call, call + 1, memory_order_release);
 }
 
+static void settle(struct worker *w, struct shelf_program *program) {
+  shelf_settle(&w->shelf, &program->script);
+  shelf_settle(&w->shelf, &program->sink);
+}
+
+static struct shelf_program *change_program(struct worker *w, struct shelf_program *from, uint32_t id) {
+  if (from && from->id == id) return from;
+  struct shelf_program *to = shelf_program(&w->shelf, id);
+  assert(to);
+  bool same_scripts =
+      from && from->script.script == to->script.script && from->sink.script == to->sink.script;
+  if (from && !same_scripts) settle(w, from);
+  return to;
+}
+
 static void run_job(struct worker *w, struct client *c, const struct message_job *head) {
   struct job job = {.head = head, .client = c, .client_number = (unsigned)(c - w->clients)};
-  struct shelf_program *program = shelf_program(&w->shelf, head->program_id);
-  assert(program);
+  struct shelf_program *program = NULL;
   if (atomic_load_explicit(&c->words->closed, memory_order_relaxed)) return;
   const char *at = (const char *)(head + 1);
   c->woken_ns = clock_mono_ns();
   for (uint32_t i = 0; i < head->count; i++) {
-    const struct record_header *record = (const void *)at;
-    struct slice bytes = slice_make(record + 1, record->length);
+    const struct message_record *record = (const void *)at;
+    struct slice bytes = slice_make(record + 1, record->header.length);
+    program = change_program(w, program, record->program_id);
     begin_beat(w, &job, i);
-    const struct script_result *result = runner_run(&w->runner, &w->shelf, program, record, bytes);
+    const struct script_result *result =
+        runner_run(&w->runner, &w->shelf, program, &record->header, bytes);
     end_beat(w);
     send_result(w, &job, i, result);
     if (wake_is_due(c, i)) wake_client(w, c);
-    at += message_record_bytes(record->length);
+    at += message_record_bytes(record->header.length);
   }
-  shelf_settle(&w->shelf, &program->script);
-  shelf_settle(&w->shelf, &program->sink);
+  settle(w, program);
 }
 
 static void forget(struct worker *w, const struct message_forget *message, unsigned client) {

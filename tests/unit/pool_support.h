@@ -151,10 +151,10 @@ static bool run_begin(struct fixture *f, unsigned worker, struct program *progra
         .sequence = i + 1, .kind = RECORD_EVENT, .event_type = 5, .organisation = 7};
     header.id = (int64_t)(run->first_id + i);
     header.length = (uint32_t)len;
-    assert_true(pool_add(f->client, &header, slice_make(bytes, len)));
+    assert_true(pool_add(f->client, worker, program, &header, slice_make(bytes, len)));
   }
   mem_free(bytes);
-  pool_commit(f->client);
+  pool_commit(f->client, worker);
   runs_open++;
   return true;
 }
