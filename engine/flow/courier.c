@@ -240,7 +240,7 @@ void courier_free(struct courier *c) {
   loop_timer_fini(&c->timer);
   loop_timer_fini(&c->ticker);
   stage_clear(&c->stage);
-  harvest_free_spares(c->spare_jobs);
+  harvest_free_jobs(c);
   delivery_free_spares(c);
   loop_free(c->loop);
   mem_free(c->workers);

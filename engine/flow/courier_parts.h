@@ -59,7 +59,7 @@ struct courier {
   struct loop_task another_turn;
   struct loop_timer ticker; // while senders are parked or the stage is full
   bool ticking;
-  struct harvest_job *spare_jobs;
+  struct harvest_job *spare_jobs, *jobs_made;
   uint64_t turn_ms;        // courier_now_ms when this turn's work began: for what need not be exact
   struct delivery *spare_deliveries;
   uint32_t requests;       // that are out

@@ -151,9 +151,13 @@ static void ended(struct pool_job *job, enum pool_end end, uint32_t at, bool gui
 
 struct harvest_job *harvest_job_new(struct courier *c, unsigned worker) {
   struct harvest_job *h = c->spare_jobs;
-  if (h) c->spare_jobs = h->spare;
-  else h = mem_alloc(sizeof *h);
-  if (!h) return NULL;
+  if (h) {
+    c->spare_jobs = h->spare;
+  } else {
+    if (!(h = mem_alloc(sizeof *h))) return NULL;
+    h->made_before = c->jobs_made;
+    c->jobs_made = h;
+  }
   h->job = (struct pool_job){.results = results, .ended = ended};
   h->courier = c;
   h->worker = worker;
@@ -178,10 +182,10 @@ void harvest_job_drop(struct harvest_job *h) {
   h->courier->spare_jobs = h;
 }
 
-void harvest_free_spares(struct harvest_job *spare) {
-  while (spare) {
-    struct harvest_job *next = spare->spare;
-    mem_free(spare);
-    spare = next;
+void harvest_free_jobs(struct courier *c) {
+  struct harvest_job *h;
+  while ((h = c->jobs_made)) {
+    c->jobs_made = h->made_before;
+    mem_free(h);
   }
 }

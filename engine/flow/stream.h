@@ -152,7 +152,7 @@ struct harvest_part { // a stream's records in a job, in a row
 struct harvest_job { // what many streams have for one worker travels together
   struct pool_job job; // first
   struct courier *courier;
-  struct harvest_job *spare;
+  struct harvest_job *spare, *made_before;
   unsigned worker;
   uint32_t part_count, count;
   uint32_t now; // the part whose results come next
@@ -162,7 +162,7 @@ struct harvest_job { // what many streams have for one worker travels together
 struct harvest_job *harvest_job_new(struct courier *courier, unsigned worker); // NULL: out of memory
 void harvest_job_add(struct harvest_job *job, struct stream *s, const struct harvest_item *item);
 void harvest_job_drop(struct harvest_job *job); // never begun, or ended
-void harvest_free_spares(struct harvest_job *spare); // with all that hang on it
+void harvest_free_jobs(struct courier *courier); // all that were ever made
 // Puts one output in its lane; false: out of memory, and the stream has shed.
 bool harvest_output(struct stream *s, const struct harvest_item *item, struct slice body, struct slice key, uint32_t number, bool last);
 

@@ -30,18 +30,25 @@ async function rate(engine, receiver, rounds) {
   return (rounds * 500) / (performance.now() - begun);
 }
 
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
+
 test('a receiver that answers one byte a second slows no other stream, and memory stays flat', { timeout: 120000 }, async (t) => {
   const engine = await Engine.start(), receiver = await Receiver.start(), slow = await slowReceiver();
   t.after(async () => { await engine.end(); receiver.end(); slow.end(); });
   await engine.stream({ sink: 'rest_bulk', settings: { url: receiver.url } });
-  await rate(engine, receiver, 20);
-  const alone = await rate(engine, receiver, 60);
   const stuck = await engine.stream({ sink: 'rest_bulk', settings: { url: slow.url, timeout_s: 60 } });
+  const turn = (how) => engine.call('POST', `/api/v1/streams/${stuck.id}/${how}`);
   await rate(engine, receiver, 20);
-  const memory = engine.memory();
-  const beside = await rate(engine, receiver, 60);
-  console.log(JSON.stringify({ alone_per_ms: alone.toFixed(1), beside_per_ms: beside.toFixed(1), grown_mb: ((engine.memory() - memory) / 1e6).toFixed(1) }));
-  assert.ok(beside > alone * 0.5, `${alone} records a ms alone, ${beside} beside the slow one`); // far from 0: what a block would make of it
+  const memory = engine.memory(), alone = [], beside = [];
+  for (let i = 0; i < 5; i++) { // by turns, so that both see the same noise
+    await turn('deactivate');
+    alone.push(await rate(engine, receiver, 15));
+    await turn('activate');
+    beside.push(await rate(engine, receiver, 15));
+  }
+  const ratio = median(beside) / median(alone);
+  console.log(JSON.stringify({ alone_per_ms: median(alone).toFixed(1), beside_per_ms: median(beside).toFixed(1), ratio: ratio.toFixed(2), grown_mb: ((engine.memory() - memory) / 1e6).toFixed(1) }));
+  assert.ok(ratio > 0.7, `${alone} records a ms alone, ${beside} beside the slow one`); // 0.95 and more on a quiet machine
   assert.ok(engine.memory() - memory < 60e6);
   assert.equal((await engine.status(stuck.id)).delivered, 0);
 });
@@ -130,4 +137,25 @@ test('an address that is not allowed is refused before any connection', async (t
   await until(async () => (await engine.status(id)).state === 'paused', 'the stream to pause');
   assert.match((await engine.status(id)).last_error, /127\.0\.0\.1/);
   assert.equal(receiver.requests.length, 0);
+});
+
+test('streams whose records share a job with a script that kills its worker lose and repeat nothing', { timeout: 90000 }, async (t) => {
+  const engine = await Engine.start({ workers: 1, couriers: 1 }), receiver = await Receiver.start();
+  t.after(async () => { await engine.end(); receiver.end(); });
+  const kept = 'local M = {api = 1} function M.map(rec) return {id = rec.id, organisation = rec.organisation.id} end return M';
+  const hostile = `local M = {api = 1} function M.map(rec)
+    if rec.fatal then string.find(string.rep("a", 30), string.rep("a?", 30) .. string.rep("a", 30) .. "b") end
+    return {id = rec.id, organisation = rec.organisation.id} end return M`;
+  const organisations = many(30, (i) => 70000 + i);
+  const streams = [];
+  for (const organisation_id of organisations)
+    streams.push(await engine.stream({ sink: 'rest_bulk', settings: { url: receiver.url }, organisation_id, script: organisation_id === 70011 ? hostile : kept }));
+  const sent = many(900, (i) => usage({ organisation: { id: organisations[i % 30] }, endpoint: { id: i % 90 }, fatal: i === 401 }));
+  for (let i = 0; i < sent.length; i += 300) await engine.send(sent.slice(i, i + 300));
+  const got = await receiver.arrived(899);
+  assert.equal(sent[401].organisation.id, 70011);
+  assert.deepEqual(got.map((r) => r.id).sort((a, b) => a - b), sent.filter((r) => !r.fatal).map((r) => r.id).sort((a, b) => a - b));
+  const letters = await until(async () => { const d = await engine.deadLetters(streams[11].id); return d.length && d; }, 'the dead letter');
+  assert.deepEqual(letters.map((d) => d.record.id), [sent[401].id]);
+  for (const { id } of streams) assert.equal((await engine.status(id)).dead, id === streams[11].id ? 1 : 0);
 });
