@@ -458,11 +458,33 @@ static void tables_of_other_shapes_are_written_right(void **state) {
   runner_close(&r);
 }
 
+static void keys_alike_are_told_apart(void **state) {
+  // Of one length and one first byte; empty; longer than any usual one by a multiple of 256.
+  (void)state;
+  char record[1024], source[1024], name[300];
+  memset(name, 'k', 258);
+  name[258] = 0;
+  snprintf(record, sizeof record,
+           "{\"ka\":1,\"kb\":2,\"%s\":3,\"kkk\":4,\"\":5,\"volume_a\":6,\"volume_b\":7}", name);
+  snprintf(
+      source, sizeof source,
+      "return { api = 1, map = function(rec) return { rec.ka, rec.kb, rec['%s'] or 0, rec.kkk, rec[''] "
+      "or 0, rec.volume_a, rec.volume_b or 0, rec.kc == nil, rec.volume_c == nil, rec['\"'] == nil } end }",
+      name);
+  struct runner r;
+  runner_open(&r, load(source));
+  assert_string_equal(run_record(&r, 0, slice_of(record)), "[1,2,3,4,5,6,7,true,true,true]");
+  assert_string_equal(run_record(&r, 0, slice_of("{\"ka\":1,\"kb\":2,\"kkk\":4,\"volume_a\":6}")),
+                      "[1,2,0,4,0,6,0,true,true,true]");
+  runner_close(&r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_record_reads_like_a_table),
       cmocka_unit_test(the_last_of_equal_keys_counts),
       cmocka_unit_test(tables_of_other_shapes_are_written_right),
+      cmocka_unit_test(keys_alike_are_told_apart),
       cmocka_unit_test(large_integers_are_exact),
       cmocka_unit_test(results_become_json),
       cmocka_unit_test(what_is_no_json_is_an_error_that_names_the_field),
