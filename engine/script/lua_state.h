@@ -48,6 +48,7 @@ enum lua_state_slot {
   SLOT_EXACTS,
   SLOT_ARRAY,
   SLOT_OBJECT,
+  SLOT_SHAPES,
   SLOT_OWN
 };
 

@@ -458,6 +458,56 @@ static void tables_of_other_shapes_are_written_right(void **state) {
   runner_close(&r);
 }
 
+static void tables_that_begin_alike_are_told_apart(void **state) {
+  // A shape is taken from key to key, and what is no key of a text ends it.
+  (void)state;
+  struct runner r;
+  runner_open(&r, load("local n = 0\n"
+                       "return { api = 1, map = function(rec) n = n + 1 local t = {}\n"
+                       "  for i = 1, n % 12 do t['k' .. i] = i end\n"
+                       "  local key = ({ true, 2.5, rec, null, rec.big, t })[n % 7]\n"
+                       "  if key then t[key] = 1 end\n"
+                       "  local ok, text = pcall(json.encode, t)\n"
+                       "  return { ok = ok, text = text } end }"));
+  for (int n = 1; n < 200; n++) {
+    char *got = test_malloc(1024), *at = got;
+    strcpy(got, run(&r));
+    if (n % 7 && n % 12) {
+      assert_non_null(strstr(got, "{\"ok\":false,\"text\":\"json.encode: "));
+    } else if (n % 12) {
+      assert_non_null(strstr(got, "{\"ok\":true,\"text\":\"{"));
+      for (int i = 1; i <= n % 12; i++) {
+        char member[32];
+        snprintf(member, sizeof member, "\\\"k%d\\\":%d", i, i);
+        assert_non_null(strstr(got, member));
+      }
+      int members = 0;
+      for (; (at = strchr(at, 'k')) != NULL; at++)
+        members += at[-1] == '"' && at[1] != '"';
+      assert_int_equal(members, n % 12);
+    }
+    test_free(got);
+  }
+  runner_close(&r);
+}
+
+static void keys_that_come_once_are_written_right(void **state) {
+  // Texts are collected all the time, and others take their places.
+  (void)state;
+  struct runner r;
+  runner_open(&r, load("return { api = 1, map = function(rec) local n = rec.n return { ['b' .. n] = n, ['a' "
+                       ".. n % 89] = { ['k' .. n % 13] = n }, fixed = 0 } end }"));
+  for (int n = 0; n < 20000; n++) {
+    char record[32], expected[100];
+    snprintf(record, sizeof record, "{\"n\":%d}", n);
+    snprintf(expected, sizeof expected, "{\"a%d\":{\"k%d\":%d},\"b%d\":%d,\"fixed\":0}", n % 89, n % 13, n, n,
+             n);
+    assert_string_equal(run_record(&r, 0, slice_of(record)), expected);
+  }
+  assert_in_range(script_memory(r.script), 1, 400 << 10);
+  runner_close(&r);
+}
+
 static void keys_alike_are_told_apart(void **state) {
   // Of one length and one first byte; empty; longer than any usual one by a multiple of 256.
   (void)state;
@@ -484,6 +534,8 @@ int main(void) {
       cmocka_unit_test(a_record_reads_like_a_table),
       cmocka_unit_test(the_last_of_equal_keys_counts),
       cmocka_unit_test(tables_of_other_shapes_are_written_right),
+      cmocka_unit_test(tables_that_begin_alike_are_told_apart),
+      cmocka_unit_test(keys_that_come_once_are_written_right),
       cmocka_unit_test(keys_alike_are_told_apart),
       cmocka_unit_test(large_integers_are_exact),
       cmocka_unit_test(results_become_json),
