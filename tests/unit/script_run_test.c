@@ -529,6 +529,30 @@ static void keys_alike_are_told_apart(void **state) {
   runner_close(&r);
 }
 
+static void a_context_gives_the_kind_of_each_record(void **state) {
+  // By itself, without a place among its fields; what a script sets is the script's own.
+  (void)state;
+  static const char event[] = "{\"id\":1,\"organisation\":{\"id\":1},\"event_type\":{\"id\":1}}",
+                    usage[] = "{\"id\":1,\"organisation\":{\"id\":1},\"volume\":{}}";
+  struct err err = {{0}};
+  struct runner r;
+  runner_open(&r, load("local first\n"
+                       "return { api = 1, map = function(rec, ctx) first = first or ctx\n"
+                       "  if rec.set then ctx.kind = rec.set end\n"
+                       "  local fields = 0 for _ in pairs(ctx) do fields = fields + 1 end\n"
+                       "  return { ctx.kind, first.kind, fields } end }"));
+  assert_true(script_set_context(r.script, 1, slice_of("{\"stream\":{}}"), &err));
+  assert_true(script_set_context(r.script, 2, slice_of("{\"stream\":{}}"), &err));
+  for (int round = 0; round < 3; round++) {
+    assert_string_equal(run_record(&r, 1, slice_of(event)), "[\"event\",\"event\",1]");
+    assert_string_equal(run_record(&r, 1, slice_of(usage)), "[\"usage\",\"usage\",1]");
+    assert_string_equal(run_record(&r, 2, slice_of(usage)), "[\"usage\",\"usage\",1]");
+  }
+  assert_string_equal(run_record(&r, 2, slice_of("{\"set\":\"mine\"}")), "[\"mine\",\"event\",2]");
+  assert_string_equal(run_record(&r, 2, slice_of(usage)), "[\"mine\",\"usage\",2]");
+  runner_close(&r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_record_reads_like_a_table),
@@ -537,6 +561,7 @@ int main(void) {
       cmocka_unit_test(tables_that_begin_alike_are_told_apart),
       cmocka_unit_test(keys_that_come_once_are_written_right),
       cmocka_unit_test(keys_alike_are_told_apart),
+      cmocka_unit_test(a_context_gives_the_kind_of_each_record),
       cmocka_unit_test(large_integers_are_exact),
       cmocka_unit_test(results_become_json),
       cmocka_unit_test(what_is_no_json_is_an_error_that_names_the_field),
