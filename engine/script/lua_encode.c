@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 struct encoder {
+  struct record_numbers *numbers; // the state's
   struct buf *out;
   size_t end;     // out may grow to it
   uint32_t nodes; // values that may follow
@@ -69,7 +70,16 @@ static inline bool fits(const struct encoder *e, bool written) {
 
 // ---- numbers, userdata, marks ----
 
+static bool write_text(struct encoder *e, const struct record_number *number) {
+  if (!buf_reserve(e->out, RECORD_NUMBER_BYTES)) return misfit(e, false);
+  memcpy(e->out->at + e->out->len, number->text, RECORD_NUMBER_BYTES);
+  e->out->len += number->len;
+  return fits(e, true);
+}
+
 static bool write_number(struct encoder *e, double number) {
+  const struct record_number *known = record_numbers_find(e->numbers, number);
+  if (known) return write_text(e, known);
   if (fabs(number) < 0x1p53 && (double)(int64_t)number == number)
     return fits(e, json_write_integer(e->out, (int64_t)number));
   if (isfinite(number)) return fits(e, json_write_real(e->out, number));
@@ -311,6 +321,7 @@ static struct encoder *encoder_of(lua_State *L) {
   if (s->encoder) return s->encoder;
   struct encoder *e = mem_zero(1, sizeof *e);
   if (!e) return NULL;
+  e->numbers = &s->numbers;
   buf_init(&e->text, LIMIT_RECORD_BYTES + LIMIT_RESULT_BYTES);
   lua_rawgeti(L, LUA_REGISTRYINDEX, SLOT_ARRAY);
   lua_rawgeti(L, LUA_REGISTRYINDEX, SLOT_OBJECT);

@@ -68,10 +68,17 @@ static void push_integer(lua_State *L, const struct json_tape *tape, uint32_t en
   int64_t value;
   bool fits = json_tape_integer(tape, entry, &value);
   if (fits && value >= -EXACT_DOUBLES && value <= EXACT_DOUBLES) {
+    record_numbers_keep(&lua_state_of(L)->numbers, (double)value, json_inner(tape, entry), false);
     lua_pushnumber(L, (lua_Number)value);
   } else {
     lua_exact_push(L, json_inner(tape, entry));
   }
+}
+
+static void push_real(lua_State *L, const struct json_tape *tape, uint32_t entry) {
+  double value = json_tape_real(tape, entry);
+  record_numbers_keep(&lua_state_of(L)->numbers, value, json_inner(tape, entry), true);
+  lua_pushnumber(L, value);
 }
 
 void record_proxy_push_scalar(lua_State *L, const struct json_tape *tape, uint32_t entry) {
@@ -86,7 +93,7 @@ void record_proxy_push_scalar(lua_State *L, const struct json_tape *tape, uint32
     push_integer(L, tape, entry);
     break;
   case TAPE_REAL:
-    lua_pushnumber(L, json_tape_real(tape, entry));
+    push_real(L, tape, entry);
     break;
   case TAPE_STRING:
   case TAPE_ESCAPED:

@@ -529,6 +529,51 @@ static void keys_alike_are_told_apart(void **state) {
   runner_close(&r);
 }
 
+static void numbers_read_are_written_in_their_shortest_form(void **state) {
+  // Whatever a record writes, and whether or not another record has written the same number otherwise.
+  (void)state;
+  static const struct {
+    const char *read, *written;
+  } numbers[] = {
+      {"1.50", "1.5"},
+      {"1.5", "1.5"},
+      {"0", "0"},
+      {"0.0", "0"},
+      {"-0", "0"},
+      {"-0.0", "0"},
+      {"-7", "-7"},
+      {"-7.25", "-7.25"},
+      {"5", "5"},
+      {"5.0", "5"},
+      {"5e0", "5"},
+      {"1e3", "1000"},
+      {"1E3", "1000"},
+      {"1000", "1000"},
+      {"0.000001", "0.000001"},
+      {"0.0000012", "0.0000012"},
+      {"0.0000001", "1e-7"},
+      {"123456789.123456", "123456789.123456"},
+      {"0.12345678901234", "0.12345678901234"},
+      {"0.30000000000001", "0.30000000000001"},
+      {"9007199254740992", "9007199254740992"},
+      {"9007199254740993", "9007199254740993"},
+      {"1234567890123456", "1234567890123456"},
+      {"12345678901.5000", "12345678901.5"},
+      {"1e22", "1e+22"},
+      {"0.1000000000000000055511151231257827", "0.1"},
+  };
+  struct runner r;
+  runner_open(&r, load("return { api = 1, map = function(rec) return { rec.n } end }"));
+  for (int round = 0; round < 2; round++)
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+      char record[100], expected[100];
+      snprintf(record, sizeof record, "{\"n\":%s}", numbers[i].read);
+      snprintf(expected, sizeof expected, "[%s]", numbers[i].written);
+      assert_string_equal(run_record(&r, 0, slice_of(record)), expected);
+    }
+  runner_close(&r);
+}
+
 static void a_context_gives_the_kind_of_each_record(void **state) {
   // By itself, without a place among its fields; what a script sets is the script's own.
   (void)state;
@@ -561,6 +606,7 @@ int main(void) {
       cmocka_unit_test(tables_that_begin_alike_are_told_apart),
       cmocka_unit_test(keys_that_come_once_are_written_right),
       cmocka_unit_test(keys_alike_are_told_apart),
+      cmocka_unit_test(numbers_read_are_written_in_their_shortest_form),
       cmocka_unit_test(a_context_gives_the_kind_of_each_record),
       cmocka_unit_test(large_integers_are_exact),
       cmocka_unit_test(results_become_json),
