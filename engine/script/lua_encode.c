@@ -20,7 +20,8 @@ struct encoder {
   const void *array_mark, *object_mark;
   struct fields fields;
   uint32_t depth;
-  struct step { // of the path to the value: a key, or a number when key.at is NULL
+  struct step { // of the path to the value: a place in a shape, a key, or with neither a number
+    const struct fields_shape *shape;
     struct slice key;
     size_t number;
   } path[LIMIT_RESULT_DEPTH + 1];
@@ -29,16 +30,23 @@ struct encoder {
 
 static inline bool write_value(lua_State *L, struct encoder *e, const struct field *value);
 
+static struct slice key_of(const struct step *step) {
+  const struct fields_shape *shape = step->shape;
+  return shape ? slice_make(shape->heads[step->number] + 2, (size_t)shape->lens[step->number] - 4)
+               : step->key;
+}
+
 static void add_path(const struct encoder *e, char *out, size_t room) {
   size_t len = 0;
   out[0] = 0;
   for (uint32_t i = 1; i <= e->depth && len + 1 < room; i++) {
     const struct step *step = &e->path[i];
-    int key_len = step->key.len < 64 ? (int)step->key.len : 64;
-    if (!step->key.at)
+    struct slice key = key_of(step);
+    int key_len = key.len < 64 ? (int)key.len : 64;
+    if (!key.at)
       snprintf(out + len, room - len, "[%zu]", step->number);
     else
-      snprintf(out + len, room - len, "%s%.*s", len ? "." : "", key_len, step->key.at);
+      snprintf(out + len, room - len, "%s%.*s", len ? "." : "", key_len, key.at);
     len += strlen(out + len);
   }
 }
@@ -233,14 +241,12 @@ static bool write_head(struct encoder *e, const struct fields_shape *shape, uint
   return fits(e, true);
 }
 
-static struct slice key_of(const struct fields_shape *shape, uint32_t place) {
-  return slice_make(shape->heads[place] + 2, (size_t)shape->lens[place] - 4);
-}
-
 static bool write_known(lua_State *L, struct encoder *e, const struct fields_shape *shape, uint32_t first) {
+  struct step *step = &e->path[e->depth];
+  step->shape = shape;
   for (uint32_t i = 0; i < shape->count; i++) {
     uint32_t place = shape->places[i];
-    e->path[e->depth].key = key_of(shape, place);
+    step->number = place;
     if (!write_head(e, shape, place, i == 0)) return false;
     if (!write_value(L, e, &e->fields.at[first + place])) return false;
   }
@@ -251,7 +257,7 @@ static bool write_sorted(lua_State *L, struct encoder *e, uint32_t first) {
   uint32_t count = e->fields.count - first;
   for (uint32_t i = 0; i < count; i++) {
     const struct field *field = &e->fields.at[first + e->fields.places[first + i]];
-    e->path[e->depth].key = field->key;
+    e->path[e->depth] = (struct step){.key = field->key};
     if (!write_key(e, field->key, i == 0) || !write_value(L, e, field)) return false;
   }
   return true;

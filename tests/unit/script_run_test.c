@@ -491,6 +491,21 @@ static void tables_that_begin_alike_are_told_apart(void **state) {
   runner_close(&r);
 }
 
+static void a_field_is_named_in_a_table_of_a_known_shape(void **state) {
+  (void)state;
+  struct runner r;
+  runner_open(&r, load("local n = 0\n"
+                       "return { api = 1, map = function() n = n + 1\n"
+                       "  return { x = 1, list = { { b = n % 2 == 0 and 0 / 0 or n, c = 1 } } } end }"));
+  for (int round = 0; round < 3; round++) {
+    char kept[64];
+    snprintf(kept, sizeof kept, "{\"list\":[{\"b\":%d,\"c\":1}],\"x\":1}", 2 * round + 1);
+    assert_string_equal(run(&r), kept);
+    assert_string_equal(run(&r), "failed: 2: result of map: field 'list[1].b': is not a number (NaN)");
+  }
+  runner_close(&r);
+}
+
 static void keys_that_come_once_are_written_right(void **state) {
   // Texts are collected all the time, and others take their places.
   (void)state;
@@ -604,6 +619,7 @@ int main(void) {
       cmocka_unit_test(the_last_of_equal_keys_counts),
       cmocka_unit_test(tables_of_other_shapes_are_written_right),
       cmocka_unit_test(tables_that_begin_alike_are_told_apart),
+      cmocka_unit_test(a_field_is_named_in_a_table_of_a_known_shape),
       cmocka_unit_test(keys_that_come_once_are_written_right),
       cmocka_unit_test(keys_alike_are_told_apart),
       cmocka_unit_test(numbers_read_are_written_in_their_shortest_form),
