@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 struct encoder {
+  struct record_numbers *numbers; // the state's
   struct buf *out;
   size_t end;     // out may grow to it
   uint32_t nodes; // values that may follow
@@ -19,25 +20,33 @@ struct encoder {
   const void *array_mark, *object_mark;
   struct fields fields;
   uint32_t depth;
-  struct step { // of the path to the value: a key, or a number when key.at is NULL
+  struct step { // of the path to the value: a place in a shape, a key, or with neither a number
+    const struct fields_shape *shape;
     struct slice key;
     size_t number;
   } path[LIMIT_RESULT_DEPTH + 1];
   struct buf text; // json.encode's
 };
 
-static bool write_value(lua_State *L, struct encoder *e, const struct field *value);
+static inline bool write_value(lua_State *L, struct encoder *e, const struct field *value);
+
+static struct slice key_of(const struct step *step) {
+  const struct fields_shape *shape = step->shape;
+  return shape ? slice_make(shape->heads[step->number] + 2, (size_t)shape->lens[step->number] - 4)
+               : step->key;
+}
 
 static void add_path(const struct encoder *e, char *out, size_t room) {
   size_t len = 0;
   out[0] = 0;
   for (uint32_t i = 1; i <= e->depth && len + 1 < room; i++) {
     const struct step *step = &e->path[i];
-    int key_len = step->key.len < 64 ? (int)step->key.len : 64;
-    if (!step->key.at)
+    struct slice key = key_of(step);
+    int key_len = key.len < 64 ? (int)key.len : 64;
+    if (!key.at)
       snprintf(out + len, room - len, "[%zu]", step->number);
     else
-      snprintf(out + len, room - len, "%s%.*s", len ? "." : "", key_len, step->key.at);
+      snprintf(out + len, room - len, "%s%.*s", len ? "." : "", key_len, key.at);
     len += strlen(out + len);
   }
 }
@@ -69,7 +78,16 @@ static inline bool fits(const struct encoder *e, bool written) {
 
 // ---- numbers, userdata, marks ----
 
+static bool write_text(struct encoder *e, const struct record_number *number) {
+  if (!buf_reserve(e->out, RECORD_NUMBER_BYTES)) return misfit(e, false);
+  memcpy(e->out->at + e->out->len, number->text, RECORD_NUMBER_BYTES);
+  e->out->len += number->len;
+  return fits(e, true);
+}
+
 static bool write_number(struct encoder *e, double number) {
+  const struct record_number *known = record_numbers_find(e->numbers, number);
+  if (known) return write_text(e, known);
   if (fabs(number) < 0x1p53 && (double)(int64_t)number == number)
     return fits(e, json_write_integer(e->out, (int64_t)number));
   if (isfinite(number)) return fits(e, json_write_real(e->out, number));
@@ -98,7 +116,7 @@ static const void *mark_of(lua_State *L, int index) {
 // ---- tables ----
 
 // Takes the value at an index of the Lua stack. False: it must stay there.
-static bool read_value(lua_State *L, int index, struct field *out) {
+static inline bool read_value(lua_State *L, int index, struct field *out) {
   out->type = lua_type(L, index);
   switch (out->type) {
   case LUA_TSTRING:
@@ -165,8 +183,35 @@ static bool write_list(lua_State *L, struct encoder *e, int index) {
   return fits(e, buf_append_byte(e->out, ']'));
 }
 
-// Takes the members of the table, from the key and value on top of the stack on. Tables and userdata stay on
-// the stack.
+// Takes the value on top of the stack. Tables and userdata stay there, below their key.
+static inline void take_value(lua_State *L, struct field *field) {
+  if (read_value(L, -1, field))
+    lua_pop(L, 1);
+  else
+    keep_value(L, field);
+}
+
+// Takes the members of the table, from the key and value on top of the stack on, while they come as in a
+// table before. Their keys are not filled in: the shape has them. NULL: they are no known table's.
+static const struct fields_shape *collect_known(lua_State *L, struct encoder *e, int index) {
+  const struct fields_shape *shape = fields_last(&e->fields, e->depth);
+  uint32_t count = 0;
+  if (!shape) return NULL;
+  do {
+    const void *key = lua_topointer(L, -2);
+    if (count == shape->count || key != shape->keys[count]) {
+      if (key) shape = fields_other(&e->fields, e->depth, shape, count, key);
+      if (!key || !shape) return NULL;
+    }
+    struct field *field = fields_add(&e->fields);
+    if (!field) return NULL;
+    take_value(L, field);
+    count++;
+  } while (lua_next(L, index));
+  return count == shape->count ? shape : fields_other(&e->fields, e->depth, shape, count, NULL);
+}
+
+// The same for any members.
 static bool collect(lua_State *L, struct encoder *e, int index) {
   do {
     if (lua_type(L, -2) != LUA_TSTRING)
@@ -175,10 +220,7 @@ static bool collect(lua_State *L, struct encoder *e, int index) {
     struct field *field = fields_add(&e->fields);
     if (!field) return fail(e, "out of memory");
     field->key.at = lua_tolstring(L, -2, &field->key.len);
-    if (read_value(L, -1, field))
-      lua_pop(L, 1);
-    else
-      keep_value(L, field);
+    take_value(L, field);
   } while (lua_next(L, index));
   return true;
 }
@@ -199,18 +241,43 @@ static bool write_head(struct encoder *e, const struct fields_shape *shape, uint
   return fits(e, true);
 }
 
-static bool write_members(lua_State *L, struct encoder *e, int index) {
-  uint32_t first = e->fields.count;
-  if (!collect(L, e, index) || !enter(e)) return false;
-  const struct fields_shape *shape = fields_sort(&e->fields, first, e->depth - 1);
+static bool write_known(lua_State *L, struct encoder *e, const struct fields_shape *shape, uint32_t first) {
+  struct step *step = &e->path[e->depth];
+  step->shape = shape;
+  for (uint32_t i = 0; i < shape->count; i++) {
+    uint32_t place = shape->places[i];
+    step->number = place;
+    if (!write_head(e, shape, place, i == 0)) return false;
+    if (!write_value(L, e, &e->fields.at[first + place])) return false;
+  }
+  return true;
+}
+
+static bool write_sorted(lua_State *L, struct encoder *e, uint32_t first) {
   uint32_t count = e->fields.count - first;
   for (uint32_t i = 0; i < count; i++) {
-    uint32_t place = shape ? shape->places[i] : e->fields.places[first + i];
-    const struct field *field = &e->fields.at[first + place];
-    e->path[e->depth].key = field->key;
-    bool ok = shape ? write_head(e, shape, place, i == 0) : write_key(e, field->key, i == 0);
-    if (!ok || !write_value(L, e, field)) return false;
+    const struct field *field = &e->fields.at[first + e->fields.places[first + i]];
+    e->path[e->depth] = (struct step){.key = field->key};
+    if (!write_key(e, field->key, i == 0) || !write_value(L, e, field)) return false;
   }
+  return true;
+}
+
+// The first key and value are on top of the stack.
+static bool write_members(lua_State *L, struct encoder *e, int index) {
+  uint32_t first = e->fields.count;
+  int top = lua_gettop(L) - 2;
+  const struct fields_shape *shape = collect_known(L, e, index);
+  if (!shape) {
+    e->fields.count = first;
+    lua_settop(L, top);
+    lua_pushnil(L);
+    lua_next(L, index);
+    if (!collect(L, e, index)) return false;
+    fields_sort(L, &e->fields, first, e->depth);
+  }
+  if (!enter(e)) return false;
+  if (!(shape ? write_known(L, e, shape, first) : write_sorted(L, e, first))) return false;
   e->fields.count = first;
   e->depth--;
   return fits(e, buf_append_byte(e->out, '}'));
@@ -230,14 +297,8 @@ static bool write_table(lua_State *L, struct encoder *e, int index) {
   return ok;
 }
 
-static bool write_value(lua_State *L, struct encoder *e, const struct field *value) {
-  if (!e->nodes) return fail(e, "more than %d values", LIMIT_RESULT_NODES);
-  e->nodes--;
+static bool write_other(lua_State *L, struct encoder *e, const struct field *value) {
   switch (value->type) {
-  case LUA_TSTRING:
-    return fits(e, json_write_string(e->out, value->text));
-  case LUA_TNUMBER:
-    return write_number(e, value->number);
   case LUA_TBOOLEAN:
     return fits(e, buf_append_text(e->out, value->truth ? "true" : "false"));
   case LUA_TNIL:
@@ -251,6 +312,14 @@ static bool write_value(lua_State *L, struct encoder *e, const struct field *val
   return fail(e, "a %s can't be written as JSON", lua_typename(L, value->type));
 }
 
+static inline bool write_value(lua_State *L, struct encoder *e, const struct field *value) {
+  if (!e->nodes) return fail(e, "more than %d values", LIMIT_RESULT_NODES);
+  e->nodes--;
+  if (value->type == LUA_TSTRING) return fits(e, json_write_string(e->out, value->text));
+  if (value->type == LUA_TNUMBER) return write_number(e, value->number);
+  return write_other(L, e, value);
+}
+
 // ---- the state's encoder ----
 
 static struct encoder *encoder_of(lua_State *L) {
@@ -258,6 +327,7 @@ static struct encoder *encoder_of(lua_State *L) {
   if (s->encoder) return s->encoder;
   struct encoder *e = mem_zero(1, sizeof *e);
   if (!e) return NULL;
+  e->numbers = &s->numbers;
   buf_init(&e->text, LIMIT_RECORD_BYTES + LIMIT_RESULT_BYTES);
   lua_rawgeti(L, LUA_REGISTRYINDEX, SLOT_ARRAY);
   lua_rawgeti(L, LUA_REGISTRYINDEX, SLOT_OBJECT);
@@ -301,7 +371,7 @@ bool lua_encode(lua_State *L, int index, struct buf *out, struct err *err) {
 
 bool lua_encode_is_array(lua_State *L, int index, size_t *len) {
   const struct encoder *e = encoder_of(L);
-  if (!e || lua_type(L, index) != LUA_TTABLE || mark_of(L, index) != e->array_mark) return false;
+  if (!e || mark_of(L, index) != e->array_mark) return false;
   *len = lua_objlen(L, index);
   return true;
 }
@@ -318,6 +388,7 @@ static int json_encode(lua_State *L) {
 }
 
 void lua_encode_open(lua_State *L) {
+  fields_open(L);
   lua_newtable(L);
   lua_pushcfunction(L, json_encode);
   lua_setfield(L, -2, "encode");

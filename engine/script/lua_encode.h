@@ -19,5 +19,5 @@ bool lua_encode_within(lua_State *L, int index, struct buf *out, struct lua_enco
 void lua_encode_open(lua_State *L);            // sets the global json; raises Lua errors
 void lua_encode_free(struct encoder *encoder); // lua_state's; takes NULL
 
-// Whether the value at `index` is a table made by array{}; its length then.
+// Whether the table at `index` was made by array{}; its length then.
 bool lua_encode_is_array(lua_State *L, int index, size_t *len);

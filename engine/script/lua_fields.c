@@ -5,7 +5,10 @@
 
 #include <stdlib.h>
 
-enum { FIRST_CAP = 32 };
+enum {
+  FIRST_CAP = 32,
+  MISSES = 8, // until a new shape takes the place of an old one: keys that never come again cost little
+};
 
 _Static_assert(LIMIT_RESULT_NODES <= UINT16_MAX, "places are 16 bits");
 
@@ -22,11 +25,28 @@ bool fields_grow(struct fields *f) {
 }
 
 void fields_fini(struct fields *f) {
-  for (size_t i = 0; i < FIELDS_DEPTHS * FIELDS_SHAPES; i++)
-    mem_free(f->shapes[i / FIELDS_SHAPES][i % FIELDS_SHAPES]);
+  for (uint32_t depth = 0; depth < FIELDS_DEPTHS; depth++)
+    for (uint32_t i = 0; i < f->shapes[depth].count; i++)
+      mem_free(f->shapes[depth].all[i]);
   mem_free(f->at);
   mem_free(f->places);
   *f = (struct fields){0};
+}
+
+void fields_open(lua_State *L) {
+  lua_newtable(L);
+  lua_rawseti(L, LUA_REGISTRYINDEX, SLOT_SHAPES);
+}
+
+const struct fields_shape *fields_other(struct fields *f, uint32_t depth, const struct fields_shape *like,
+                                        uint32_t count, const void *key) {
+  struct fields_shapes *known = &f->shapes[depth];
+  for (uint32_t i = 0; i < known->count; i++) {
+    const struct fields_shape *shape = known->all[i];
+    bool fits = key ? count < shape->count && shape->keys[count] == key : count == shape->count;
+    if (fits && memcmp(shape->keys, like->keys, count * sizeof *shape->keys) == 0) return known->last = shape;
+  }
+  return NULL;
 }
 
 static int compare(const struct field *a, const struct field *b) {
@@ -40,44 +60,69 @@ static int compare_places(const void *a, const void *b, void *at) {
   return compare(&fields[*(const uint16_t *)a], &fields[*(const uint16_t *)b]);
 }
 
-static bool fits_shape(const struct fields_shape *shape, const struct field *at, uint32_t count) {
-  if (!shape || shape->count != count) return false;
-  for (uint32_t i = 0; i < count; i++) {
-    size_t len = (size_t)shape->lens[i] - 4;
-    if (at[i].key.len != len || !slice_same_bytes(shape->heads[i] + 2, at[i].key.at, len)) return false;
-  }
+static bool usual(const struct field *at, uint32_t count, uint32_t depth) {
+  if (count > FIELDS_FEW || depth >= FIELDS_DEPTHS) return false;
+  for (uint32_t i = 0; i < count; i++)
+    if (at[i].key.len > FIELDS_HEAD - 4 || !json_write_is_plain(at[i].key)) return false;
   return true;
 }
 
-// Keeps how the sorted fields are written. NULL: they are no shape.
-static const struct fields_shape *learn(struct fields_shape **shape, const struct field *at,
-                                        const uint16_t *places, uint32_t count) {
-  if (!*shape) *shape = mem_zero(1, sizeof **shape);
-  struct fields_shape *s = *shape;
-  if (!s) return NULL;
-  s->count = 0; // no table's, should a key not fit
+// The shape to learn into, which is no table's then. NULL: none this time. *number: from 1, among all.
+static struct fields_shape *take_shape(struct fields *f, uint32_t depth, int *number) {
+  struct fields_shapes *known = &f->shapes[depth];
+  uint32_t place = known->count;
+  if (place < FIELDS_SHAPES) {
+    known->all[place] = mem_zero(1, sizeof **known->all);
+    if (!known->all[place]) return NULL;
+    known->count++;
+  } else {
+    if (++known->misses < MISSES) return NULL;
+    place = known->oldest++ % FIELDS_SHAPES;
+  }
+  known->misses = 0;
+  known->last = known->all[place];
+  known->all[place]->count = 0;
+  *number = (int)(depth * FIELDS_SHAPES + place) + 1;
+  return known->all[place];
+}
+
+// Keeps the keys from being collected for as long as the shape with this number has them.
+static void hold_keys(lua_State *L, int number, struct fields_shape *shape, const struct field *at,
+                      uint32_t count) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, SLOT_SHAPES);
+  lua_createtable(L, (int)count, 0);
   for (uint32_t i = 0; i < count; i++) {
-    struct slice key = at[i].key;
-    if (key.len > FIELDS_HEAD - 4 || !json_write_is_plain(key)) return NULL;
+    lua_pushlstring(L, at[i].key.at, at[i].key.len);
+    shape->keys[i] = lua_topointer(L, -1);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  lua_rawseti(L, -2, number);
+  lua_pop(L, 1);
+}
+
+static void learn(lua_State *L, struct fields *f, uint32_t first, uint32_t depth) {
+  int number;
+  struct fields_shape *s = take_shape(f, depth, &number);
+  if (!s) return;
+  uint32_t count = f->count - first;
+  hold_keys(L, number, s, f->at + first, count);
+  for (uint32_t i = 0; i < count; i++) {
+    struct slice key = f->at[first + i].key;
     s->lens[i] = (uint8_t)(key.len + 4);
     memcpy(s->heads[i], ",\"", 2);
     memcpy(s->heads[i] + 2, key.at, key.len);
     memcpy(s->heads[i] + 2 + key.len, "\":", 2);
-    s->places[i] = (uint8_t)places[i];
+    s->places[i] = (uint8_t)f->places[first + i];
   }
   s->count = count;
-  return s;
 }
 
-const struct fields_shape *fields_sort(struct fields *f, uint32_t first, uint32_t depth) {
+void fields_sort(lua_State *L, struct fields *f, uint32_t first, uint32_t depth) {
   struct field *at = f->at + first;
   uint16_t *places = f->places + first;
   uint32_t count = f->count - first;
-  bool usual = count <= FIELDS_FEW && depth < FIELDS_DEPTHS;
-  struct fields_shape **shape = usual ? &f->shapes[depth][count % FIELDS_SHAPES] : NULL;
-  if (shape && fits_shape(*shape, at, count)) return *shape;
   for (uint32_t i = 0; i < count; i++)
     places[i] = (uint16_t)i;
   qsort_r(places, count, sizeof *places, compare_places, at);
-  return shape ? learn(shape, at, places, count) : NULL;
+  if (usual(at, count, depth)) learn(L, f, first, depth);
 }

@@ -21,7 +21,7 @@ static bool allowed(struct lua_memory *m, size_t old, size_t size) {
   return false;
 }
 
-static void *change_large(struct lua_memory *m, void *at, size_t old, size_t size) {
+static __attribute__((noinline)) void *change_large(struct lua_memory *m, void *at, size_t old, size_t size) {
   void *moved = allowed(m, old, size) ? mem_grow(at, size) : NULL;
   if (moved)
     m->used_bytes = m->used_bytes - old + size;
@@ -47,7 +47,7 @@ static bool add_chunk(struct lua_memory *m) {
   return true;
 }
 
-static void *cut(struct lua_memory *m, size_t size) {
+static __attribute__((noinline)) void *cut(struct lua_memory *m, size_t size) {
   size = (size + LUA_MEMORY_STEP - 1) / LUA_MEMORY_STEP * LUA_MEMORY_STEP;
   if (m->rest_bytes < size && !add_chunk(m)) return NULL;
   void *at = m->rest;
@@ -64,7 +64,6 @@ static void *take_small(struct lua_memory *m, size_t size) {
 }
 
 static void give_back(struct lua_memory *m, void *at, size_t size) {
-  if (!at || !size) return;
   if (size <= LUA_MEMORY_SMALL) {
     put_back(m, at, size);
   } else {
@@ -73,8 +72,14 @@ static void give_back(struct lua_memory *m, void *at, size_t size) {
   }
 }
 
-static void *move(struct lua_memory *m, void *at, size_t old, size_t size) {
-  void *moved = size <= LUA_MEMORY_SMALL ? take_small(m, size) : change_large(m, NULL, 0, size);
+static void *take(struct lua_memory *m, size_t size) {
+  return size <= LUA_MEMORY_SMALL ? take_small(m, size) : change_large(m, NULL, 0, size);
+}
+
+static __attribute__((noinline)) void *resize(struct lua_memory *m, void *at, size_t old, size_t size) {
+  if (size > LUA_MEMORY_SMALL && old > LUA_MEMORY_SMALL) return change_large(m, at, old, size);
+  if (size <= LUA_MEMORY_SMALL && old <= LUA_MEMORY_SMALL && class_of(size) == class_of(old)) return at;
+  void *moved = take(m, size);
   if (!moved) return NULL;
   memcpy(moved, at, old < size ? old : size);
   give_back(m, at, old);
@@ -82,14 +87,10 @@ static void *move(struct lua_memory *m, void *at, size_t old, size_t size) {
 }
 
 void *lua_memory_change(struct lua_memory *m, void *at, size_t old, size_t size) {
-  if (!size) {
-    give_back(m, at, old);
-    return NULL;
-  }
-  if (!at || !old) return size <= LUA_MEMORY_SMALL ? take_small(m, size) : change_large(m, NULL, 0, size);
-  if (size > LUA_MEMORY_SMALL && old > LUA_MEMORY_SMALL) return change_large(m, at, old, size);
-  if (size <= LUA_MEMORY_SMALL && old <= LUA_MEMORY_SMALL && class_of(size) == class_of(old)) return at;
-  return move(m, at, old, size);
+  if (!at || !old) return size ? take(m, size) : NULL;
+  if (size) return resize(m, at, old, size);
+  give_back(m, at, old);
+  return NULL;
 }
 
 void lua_memory_fini(struct lua_memory *m) {

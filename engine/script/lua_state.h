@@ -11,6 +11,7 @@
 #include "base/json_tape.h"
 #include "script/lua_memory.h"
 #include "script/record_find.h"
+#include "script/record_numbers.h"
 #include "script/script.h"
 #include <lauxlib.h>
 #include <lua.h>
@@ -29,6 +30,7 @@ struct lua_state {
   uint32_t call;  // its number, so that a proxy kept from another one is known
   uint32_t calls; // how many there were
   struct record_find find;
+  struct record_numbers numbers;
   const struct record_header *header;
 
   struct encoder *encoder; // lua_encode.h; made at first use
@@ -48,6 +50,7 @@ enum lua_state_slot {
   SLOT_EXACTS,
   SLOT_ARRAY,
   SLOT_OBJECT,
+  SLOT_SHAPES,
   SLOT_OWN
 };
 

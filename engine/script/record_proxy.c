@@ -5,10 +5,12 @@
 
 #include <assert.h>
 
-// A light userdata holds 47 bits; from 40 on LuaJIT keeps them in a table.
-enum { ENTRY_BITS = 20 };
-_Static_assert(LIMIT_RECORD_BYTES <= 1 << ENTRY_BITS, "an entry takes a byte of its record");
-_Static_assert(sizeof(void *) == sizeof(uint64_t), "a proxy takes 39 bits");
+// A proxy's bits, from below: 1, the entry, the call. Being odd it is the address of nothing that Lua
+// allocates. A light userdata holds 47 bits; from 40 on LuaJIT keeps them in a table.
+enum { ENTRY_BITS = 19, CALL_SHIFT = ENTRY_BITS + 1 };
+_Static_assert(LIMIT_RECORD_BYTES <= 2 << ENTRY_BITS, "each entry takes two bytes of its record or more");
+_Static_assert(SCRIPT_RUNS < 1 << 19, "a proxy has 39 bits");
+_Static_assert(sizeof(void *) == sizeof(uint64_t), "a pointer holds a proxy");
 
 static const int64_t EXACT_DOUBLES = (int64_t)1 << 53;
 
@@ -37,17 +39,17 @@ static __attribute__((noinline, cold)) void refuse(lua_State *L, const void *pro
 // The entry of a proxy, which is alive. NULL is refused, too.
 static inline uint32_t entry_of(lua_State *L, const struct lua_state *s, const void *proxy) {
   uint64_t bits = (uint64_t)(uintptr_t)proxy;
-  uint32_t entry = (uint32_t)(bits & ((1u << ENTRY_BITS) - 1));
-  bool alive = bits && bits >> ENTRY_BITS == s->call && entry < s->tape->count;
+  uint32_t entry = (uint32_t)bits >> 1 & ((1u << ENTRY_BITS) - 1);
+  bool alive = bits && bits >> CALL_SHIFT == s->call && entry < s->tape->count;
   if (__builtin_expect(!alive, 0)) refuse(L, proxy);
   return entry;
 }
 
-static void push_proxy(lua_State *L, const struct lua_state *s, uint32_t entry) {
-  lua_pushlightuserdata(L, (void *)(uintptr_t)((uint64_t)s->call << ENTRY_BITS | entry));
+static inline void push_proxy(lua_State *L, const struct lua_state *s, uint32_t entry) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)((uint64_t)s->call << CALL_SHIFT | entry << 1 | 1));
 }
 
-static void push_unescaped(lua_State *L, struct slice inner) {
+static __attribute__((noinline)) void push_unescaped(lua_State *L, struct slice inner) {
   char few[512];
   char *out = inner.len <= sizeof few ? few : lua_newuserdata(L, inner.len);
   lua_pushlstring(L, out, json_unescape(inner, out));
@@ -65,10 +67,18 @@ static void push_string(lua_State *L, const struct json_tape *tape, uint32_t ent
 static void push_integer(lua_State *L, const struct json_tape *tape, uint32_t entry) {
   int64_t value;
   bool fits = json_tape_integer(tape, entry, &value);
-  if (fits && value >= -EXACT_DOUBLES && value <= EXACT_DOUBLES)
+  if (fits && value >= -EXACT_DOUBLES && value <= EXACT_DOUBLES) {
+    record_numbers_keep(&lua_state_of(L)->numbers, (double)value, json_inner(tape, entry), false);
     lua_pushnumber(L, (lua_Number)value);
-  else
+  } else {
     lua_exact_push(L, json_inner(tape, entry));
+  }
+}
+
+static void push_real(lua_State *L, const struct json_tape *tape, uint32_t entry) {
+  double value = json_tape_real(tape, entry);
+  record_numbers_keep(&lua_state_of(L)->numbers, value, json_inner(tape, entry), true);
+  lua_pushnumber(L, value);
 }
 
 void record_proxy_push_scalar(lua_State *L, const struct json_tape *tape, uint32_t entry) {
@@ -83,7 +93,7 @@ void record_proxy_push_scalar(lua_State *L, const struct json_tape *tape, uint32
     push_integer(L, tape, entry);
     break;
   case TAPE_REAL:
-    lua_pushnumber(L, json_tape_real(tape, entry));
+    push_real(L, tape, entry);
     break;
   case TAPE_STRING:
   case TAPE_ESCAPED:
@@ -94,12 +104,15 @@ void record_proxy_push_scalar(lua_State *L, const struct json_tape *tape, uint32
   }
 }
 
-static void push_value(lua_State *L, const struct lua_state *s, uint32_t entry) {
-  enum json_kind kind = json_kind_of(s->tape, entry);
-  if (kind == TAPE_ARRAY || kind == TAPE_OBJECT)
+static inline void push_value(lua_State *L, const struct lua_state *s, uint32_t entry) {
+  const struct json_tape *tape = s->tape;
+  enum json_kind kind = json_kind_of(tape, entry);
+  if (kind == TAPE_OBJECT || kind == TAPE_ARRAY)
     push_proxy(L, s, entry);
+  else if (kind == TAPE_STRING)
+    lua_pushlstring(L, tape->text + tape->entries[entry].at, tape->entries[entry].len);
   else
-    record_proxy_push_scalar(L, s->tape, entry);
+    record_proxy_push_scalar(L, tape, entry);
 }
 
 void record_proxy_push(lua_State *L, uint32_t entry) {
@@ -110,11 +123,16 @@ void record_proxy_push_value(lua_State *L, uint32_t entry) {
   push_value(L, lua_state_of(L), entry);
 }
 
-bool record_proxy_entry(lua_State *L, int index, uint32_t *entry) {
-  if (lua_type(L, index) != LUA_TLIGHTUSERDATA) return false;
+// A full userdata's address is even.
+static inline bool proxy_entry(lua_State *L, const struct lua_state *s, int index, uint32_t *entry) {
   const void *proxy = lua_touserdata(L, index);
-  if (proxy) *entry = entry_of(L, lua_state_of(L), proxy);
-  return proxy != NULL;
+  if (!((uintptr_t)proxy & 1)) return false;
+  *entry = entry_of(L, s, proxy);
+  return true;
+}
+
+bool record_proxy_entry(lua_State *L, int index, uint32_t *entry) {
+  return proxy_entry(L, lua_state_of(L), index, entry);
 }
 
 static uint32_t element(struct lua_state *s, uint32_t list, lua_Number number) {
@@ -125,9 +143,9 @@ static uint32_t element(struct lua_state *s, uint32_t list, lua_Number number) {
 }
 
 // In an object a number stands for its text: its keys are nothing else.
-static uint32_t look_up(lua_State *L, struct lua_state *s, uint32_t proxy, int key) {
+static inline uint32_t look_up(lua_State *L, struct lua_state *s, uint32_t proxy, int key) {
   struct slice name;
-  if (json_kind_of(s->tape, proxy) == TAPE_ARRAY)
+  if (__builtin_expect(json_kind_of(s->tape, proxy) == TAPE_ARRAY, 0))
     return lua_type(L, key) == LUA_TNUMBER ? element(s, proxy, lua_tonumber(L, key)) : JSON_NONE;
   name.at = lua_tolstring(L, key, &name.len);
   return name.at ? record_find_member(&s->find, s->tape, s->call, proxy, name) : JSON_NONE;
@@ -285,37 +303,40 @@ static uint32_t follow_proxy(struct lua_state *s, uint32_t entry, struct slice p
   return json_path(s->tape, entry, slice_make(dot + 1, path.len - first.len - 1));
 }
 
-// Pushes what stands at argument 2, a path, inside argument 1, or nil. Returns whether there is something, be
-// it null.
-static bool follow(lua_State *L) {
+// What stands at argument 2, a path, inside argument 1: an entry of the record. JSON_NONE: it is on top of
+// the stack, or nil is.
+static inline uint32_t follow(lua_State *L, struct lua_state *s) {
   struct slice path;
   uint32_t entry;
   path.at = luaL_checklstring(L, 2, &path.len);
-  bool is_proxy = record_proxy_entry(L, 1, &entry);
-  if (!is_proxy) {
+  if (proxy_entry(L, s, 1, &entry)) {
+    entry = follow_proxy(s, entry, path);
+  } else {
+    lua_settop(L, 3);
     lua_pushvalue(L, 1);
     path = walk_tables(L, path);
-    if (!path.at) return !lua_isnil(L, -1);
-    is_proxy = record_proxy_entry(L, -1, &entry);
+    if (!path.at) return JSON_NONE;
+    entry = proxy_entry(L, s, -1, &entry) ? follow_proxy(s, entry, path) : JSON_NONE;
   }
-  struct lua_state *s = lua_state_of(L);
-  entry = is_proxy ? follow_proxy(s, entry, path) : JSON_NONE;
-  if (entry == JSON_NONE)
-    lua_pushnil(L);
-  else
-    push_value(L, s, entry);
-  return entry != JSON_NONE;
+  if (entry == JSON_NONE) lua_pushnil(L);
+  return entry;
 }
 
 static int get(lua_State *L) {
-  lua_settop(L, 3);
-  if (!follow(L) || lua_isnil(L, -1) || lua_value_is_null(L, -1)) lua_pushvalue(L, 3);
+  struct lua_state *s = lua_state_of(L);
+  uint32_t entry = follow(L, s);
+  bool missing = entry != JSON_NONE ? json_kind_of(s->tape, entry) == TAPE_NULL
+                                    : lua_isnil(L, -1) || lua_value_is_null(L, -1);
+  if (missing)
+    lua_settop(L, 3); // the default
+  else if (entry != JSON_NONE)
+    push_value(L, s, entry);
   return 1;
 }
 
 static int has(lua_State *L) {
-  lua_settop(L, 2);
-  lua_pushboolean(L, follow(L));
+  uint32_t entry = follow(L, lua_state_of(L));
+  lua_pushboolean(L, entry != JSON_NONE || !lua_isnil(L, -1));
   return 1;
 }
 

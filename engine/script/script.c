@@ -11,7 +11,7 @@
 #include "script/script_facts.h"
 
 // On the main stack, above the state's own, for as long as the script lives.
-enum { STACK_RUN = STACK_DOOR + 1, STACK_CONTEXTS, STACK_CONTEXT };
+enum { STACK_RUN = STACK_DOOR + 1, STACK_MAP, STACK_CONTEXTS, STACK_KINDS, STACK_DERIVED, STACK_CONTEXT };
 enum { SLOT_CONTEXT_META = SLOT_OWN };
 
 struct script {
@@ -19,30 +19,50 @@ struct script {
   enum script_role role;
   struct script_facts facts;
   uint32_t map_line;
-  uint32_t context; // the one at STACK_CONTEXT
+  uint32_t context;             // the one at STACK_CONTEXT
+  uint8_t kind;                 // that ctx.kind gives
+  struct script_result *result; // of the running call
 };
 
 // ---- load ----
 
-// ctx.now and ctx.kind are worked out when they are asked for. Upvalues: the kinds' names, by kind.
-static int context_index(lua_State *L) {
+// What a context has beside its own fields comes from one table for all, "derived": `kind`, which set_kind
+// keeps, and `now`, worked out when it is asked for.
+static int derived_index(lua_State *L) {
   const struct lua_state *s = lua_state_of(L);
   struct slice key = {0};
   if (s->header && lua_type(L, 2) == LUA_TSTRING) key.at = lua_tolstring(L, 2, &key.len);
-  if (key.len == 4 && memcmp(key.at, "kind", 4) == 0)
-    lua_pushvalue(L, lua_upvalueindex(s->header->kind % RECORD_KINDS + 1));
-  else if (key.len == 3 && memcmp(key.at, "now", 3) == 0)
+  if (key.len == 3 && memcmp(key.at, "now", 3) == 0)
     lua_pushnumber(L, (lua_Number)lua_time_of_record(s->tape, s->header));
   else
     lua_pushnil(L);
   return 1;
 }
 
-static void push_context_meta(lua_State *L) {
-  lua_createtable(L, 0, 2);
-  for (int kind = 0; kind < RECORD_KINDS; kind++)
+static void push_derived(lua_State *L) {
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, record_kind_name(0));
+  lua_setfield(L, -2, "kind");
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, derived_index);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+}
+
+// Pushes a list: the key for set_kind, behind it the kinds' names.
+static void push_kinds(lua_State *L) {
+  lua_createtable(L, RECORD_KINDS + 1, 0);
+  lua_pushliteral(L, "kind");
+  lua_rawseti(L, -2, 1);
+  for (int kind = 0; kind < RECORD_KINDS; kind++) {
     lua_pushstring(L, record_kind_name((enum record_kind)kind));
-  lua_pushcclosure(L, context_index, RECORD_KINDS);
+    lua_rawseti(L, -2, kind + 2);
+  }
+}
+
+static void push_context_meta(lua_State *L, int derived) {
+  lua_createtable(L, 0, 2);
+  lua_pushvalue(L, derived);
   lua_setfield(L, -2, "__index");
   lua_pushliteral(L, "ctx");
   lua_setfield(L, -2, "__metatable");
@@ -58,23 +78,28 @@ static uint32_t line_of_function(lua_State *L, int index) {
 
 static int run_hooks(lua_State *L);
 
-// Argument 2 is what the chunk returned. Results: the function that runs the hooks, the contexts by number,
-// an empty one.
+// Argument 2 is what the chunk returned. Results: the function that runs the hooks, map, the contexts by
+// number, the kinds, what is derived, an empty context.
 static int install(lua_State *L) {
   struct script *script = lua_touserdata(L, 1);
   script_facts_read(L, 2, script->role, &script->facts);
   script->map_line = line_of_function(L, -1);
+  int map = lua_gettop(L);
+  lua_pushvalue(L, map - 1);
   lua_pushlightuserdata(L, script);
-  lua_pushcclosure(L, run_hooks, 3);
+  lua_pushcclosure(L, run_hooks, 2);
+  lua_pushvalue(L, map);
   lua_newtable(L);
+  push_kinds(L);
+  push_derived(L);
   lua_newtable(L);
-  push_context_meta(L);
+  push_context_meta(L, lua_gettop(L) - 1);
   lua_pushvalue(L, -1);
   lua_rawseti(L, LUA_REGISTRYINDEX, SLOT_CONTEXT_META);
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
-  lua_rawseti(L, -3, 0); // what a number without a context gets
-  return 3;
+  lua_rawseti(L, map + 3, 0); // what a number without a context gets
+  return 6;
 }
 
 struct script *script_load(const char *name, struct slice source, enum script_role role,
@@ -89,7 +114,7 @@ struct script *script_load(const char *name, struct slice source, enum script_ro
   script->state = lua_state_new(limits, err);
   if (!script->state) goto fail;
   if (!lua_state_load(script->state, name, source, err)) goto fail;
-  if (!lua_state_protect(script->state, install, script, 1, 3, &failure)) {
+  if (!lua_state_protect(script->state, install, script, 1, 6, &failure)) {
     lua_failure_err(&failure, name, err);
     goto fail;
   }
@@ -223,17 +248,12 @@ static bool add_record(struct script_result *result, const struct json_tape *tap
 
 // ---- a run, inside the protected call ----
 
-// The stack of run_hooks.
-enum { RUN_RESULT = 1, RUN_CONTEXT, RUN_RECORD };
-enum { UP_FILTER = 1, UP_MAP, UP_SCRIPT };
+// The stack of run_hooks, laid out for the call of map, whose results take its place.
+enum { RUN_MAP = 1, RUN_RECORD, RUN_CONTEXT };
+enum { UP_FILTER = 1, UP_SCRIPT };
 
-static void put_body(lua_State *L, int index, struct script_result *result, struct lua_encode_left *left) {
+static void put_value(lua_State *L, int index, struct script_result *result, struct lua_encode_left *left) {
   struct err err;
-  uint32_t entry;
-  if (record_proxy_entry(L, index, &entry)) {
-    if (!add_record(result, lua_state_of(L)->tape, entry)) luaL_error(L, "the result is too long");
-    return;
-  }
   struct script_output *output = add_output(result);
   if (!output) luaL_error(L, "out of memory");
   err.text[0] = 0; // all of it would cost more than the check
@@ -241,28 +261,44 @@ static void put_body(lua_State *L, int index, struct script_result *result, stru
   output->body_len = (uint32_t)result->bytes.len - output->body_at;
 }
 
-static void check_output(lua_State *L, int index) {
-  if (lua_type(L, index) == LUA_TTABLE) return;
+static void put_body(lua_State *L, int index, struct script_result *result, struct lua_encode_left *left) {
+  uint32_t entry;
+  if (!record_proxy_entry(L, index, &entry))
+    put_value(L, index, result, left);
+  else if (!add_record(result, lua_state_of(L)->tape, entry))
+    luaL_error(L, "the result is too long");
+}
+
+// What is no table.
+static void put_other(lua_State *L, int index, struct script_result *result, struct lua_encode_left *left) {
   const char *type = lua_base_type(L, index);
   if (strcmp(type, "table") != 0)
     luaL_error(L, "map must return a table, the record, array{...} of these, or nil: not a %s", type);
+  put_body(L, index, result, left);
+}
+
+static void put_list(lua_State *L, int index, size_t count, struct script_result *result,
+                     struct lua_encode_left *left) {
+  if (count > SCRIPT_OUTPUTS) luaL_error(L, "map returns at most %d records", SCRIPT_OUTPUTS);
+  for (size_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, index, (int)i);
+    if (lua_type(L, -1) == LUA_TTABLE)
+      put_value(L, lua_gettop(L), result, left);
+    else
+      put_other(L, lua_gettop(L), result, left);
+    lua_pop(L, 1);
+  }
 }
 
 static void put_outputs(lua_State *L, int index, struct script_result *result) {
   struct lua_encode_left left = {LIMIT_RESULT_NODES, LIMIT_RESULT_BYTES};
   size_t count;
-  if (!lua_encode_is_array(L, index, &count)) {
-    check_output(L, index);
-    put_body(L, index, result, &left);
-    return;
-  }
-  if (count > SCRIPT_OUTPUTS) luaL_error(L, "map returns at most %d records", SCRIPT_OUTPUTS);
-  for (size_t i = 1; i <= count; i++) {
-    lua_rawgeti(L, index, (int)i);
-    check_output(L, -1);
-    put_body(L, lua_gettop(L), result, &left);
-    lua_pop(L, 1);
-  }
+  if (lua_type(L, index) != LUA_TTABLE)
+    put_other(L, index, result, &left);
+  else if (lua_encode_is_array(L, index, &count))
+    put_list(L, index, count, result, &left);
+  else
+    put_value(L, index, result, &left);
 }
 
 // A sink's body is any value, and the key behind it a text or a number.
@@ -282,40 +318,40 @@ static void put_body_and_key(lua_State *L, int body, struct script_result *resul
   if (!buf_append(&result->bytes, key.at, key.len)) luaL_error(L, "map: the key is too long");
 }
 
-// Calls a hook with the record and the context; two results are left on top.
-static int call_hook(lua_State *L, int upvalue) {
-  lua_pushvalue(L, lua_upvalueindex(upvalue));
+static bool run_filter(lua_State *L, struct script_result *result) {
+  lua_pushvalue(L, lua_upvalueindex(UP_FILTER));
   lua_pushvalue(L, RUN_RECORD);
   lua_pushvalue(L, RUN_CONTEXT);
   lua_call(L, 2, 2);
-  return lua_gettop(L) - 1;
-}
-
-static bool run_filter(lua_State *L, struct script_result *result) {
-  int first = call_hook(L, UP_FILTER);
-  bool keep = lua_toboolean(L, first);
+  bool keep = lua_toboolean(L, -2);
   struct slice reason = {0};
-  if (!keep && lua_type(L, first + 1) == LUA_TSTRING) reason.at = lua_tolstring(L, first + 1, &reason.len);
+  if (!keep && lua_type(L, -1) == LUA_TSTRING) reason.at = lua_tolstring(L, -1, &reason.len);
   if (!keep) set_filtered(result, reason.len ? reason : slice_of("filter"));
-  lua_settop(L, RUN_RECORD);
   return keep;
 }
 
 static void run_map(lua_State *L, const struct script *script, struct script_result *result) {
-  int first = call_hook(L, UP_MAP);
-  if (lua_isnil(L, first))
+  lua_settop(L, RUN_CONTEXT);
+  lua_call(L, 2, 2);
+  if (lua_isnil(L, RUN_MAP))
     set_filtered(result, slice_of("map"));
   else if (script->role == SCRIPT_SINK)
-    put_body_and_key(L, first, result);
+    put_body_and_key(L, RUN_MAP, result);
   else
-    put_outputs(L, first, result);
+    put_outputs(L, RUN_MAP, result);
   if (result->outcome == SCRIPT_KEPT && !result->output_count) set_filtered(result, slice_of("map"));
+}
+
+// A record that is neither an object nor an array.
+static void put_scalar(lua_State *L) {
+  record_proxy_push_value(L, 0);
+  lua_replace(L, RUN_RECORD);
 }
 
 static int run_hooks(lua_State *L) {
   const struct script *script = lua_touserdata(L, lua_upvalueindex(UP_SCRIPT));
-  struct script_result *result = lua_touserdata(L, RUN_RESULT);
-  record_proxy_push_value(L, 0);
+  struct script_result *result = script->result;
+  if (json_kind_of(script->state->tape, 0) < TAPE_ARRAY) put_scalar(L);
   if (script->facts.has_filter && !run_filter(L, result)) return 0;
   if (script->facts.has_map)
     run_map(L, script, result);
@@ -335,14 +371,26 @@ bool script_match(const struct script_facts *facts, const struct record_header *
   return false;
 }
 
+// Both keys are there: nothing is allocated.
+static void set_kind(struct script *script, uint8_t kind) {
+  lua_State *L = script->state->L;
+  lua_rawgeti(L, STACK_KINDS, 1);
+  lua_rawgeti(L, STACK_KINDS, kind % RECORD_KINDS + 2);
+  lua_rawset(L, STACK_DERIVED);
+  script->kind = kind;
+}
+
 static void run_protected(struct script *script, uint32_t context, struct script_result *result) {
   struct lua_failure failure;
   lua_State *L = script->state->L;
   if (context != script->context) use_context(script, context);
+  if (script->state->header->kind != script->kind) set_kind(script, script->state->header->kind);
+  script->result = result;
   lua_pushvalue(L, STACK_RUN);
-  lua_pushlightuserdata(L, result);
+  lua_pushvalue(L, STACK_MAP);
+  record_proxy_push(L, 0); // allocates nothing
   lua_pushvalue(L, STACK_CONTEXT);
-  if (lua_state_call(script->state, 2, 0, &failure)) return;
+  if (lua_state_call(script->state, 3, 0, &failure)) return;
   if (!failure.line) failure.line = script->map_line;
   set_failed(result, &failure);
 }

@@ -438,31 +438,10 @@ static void the_last_of_equal_keys_counts(void **state) {
   runner_close(&r);
 }
 
-static void tables_of_other_shapes_are_written_right(void **state) {
-  // One after the other and inside each other: as many members, other keys, orders and lengths.
-  (void)state;
-  struct runner r;
-  runner_open(
-      &r, load("local n = 0\n"
-               "local shapes = { { b = 1, a = 2 }, { d = 1, c = 2 }, { b = { z = 1, y = { x = 2, w = 3 } }, "
-               "a = 2 },\n"
-               "  { ['a long key, longer than most are'] = 1, b = 2 }, { ['\\n'] = 1, ['\xc3\xa4'] = 2 } }\n"
-               "return { api = 1, map = function() n = n + 1 return shapes[(n - 1) % 5 + 1] end }"));
-  for (int round = 0; round < 3; round++) {
-    assert_string_equal(run(&r), "{\"a\":2,\"b\":1}");
-    assert_string_equal(run(&r), "{\"c\":2,\"d\":1}");
-    assert_string_equal(run(&r), "{\"a\":2,\"b\":{\"y\":{\"w\":3,\"x\":2},\"z\":1}}");
-    assert_string_equal(run(&r), "{\"a long key, longer than most are\":1,\"b\":2}");
-    assert_string_equal(run(&r), "{\"\\n\":1,\"\xc3\xa4\":2}");
-  }
-  runner_close(&r);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_record_reads_like_a_table),
       cmocka_unit_test(the_last_of_equal_keys_counts),
-      cmocka_unit_test(tables_of_other_shapes_are_written_right),
       cmocka_unit_test(large_integers_are_exact),
       cmocka_unit_test(results_become_json),
       cmocka_unit_test(what_is_no_json_is_an_error_that_names_the_field),
