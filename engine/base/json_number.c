@@ -17,6 +17,36 @@ static const uint64_t EXACT_INTEGER = (uint64_t)1 << 53;
 static const int64_t HUGE_EXPONENT = (int64_t)1
                                      << 40; // beyond any that the digits of a text could bring back
 
+static const char *digits(const char *p, const char *end) {
+  while (p < end && json_is_digit(*p))
+    p++;
+  return p;
+}
+
+const char *json_number_end(const char *p, const char *end, enum json_kind *kind, const char **bad) {
+  *kind = TAPE_INTEGER;
+  if (*p == '-') p++;
+  *bad = p;
+  if (p == end || !json_is_digit(*p)) return NULL;
+  *bad = p + 1;
+  if (*p == '0' && p + 1 < end && json_is_digit(p[1])) return NULL;
+  p = digits(p, end);
+  if (p < end && *p == '.') {
+    *kind = TAPE_REAL;
+    *bad = p = digits(p + 1, end);
+    if (p[-1] == '.') return NULL;
+  }
+  if (p < end && (*p == 'e' || *p == 'E')) {
+    *kind = TAPE_REAL;
+    p++;
+    if (p < end && (*p == '+' || *p == '-')) p++;
+    *bad = p;
+    p = digits(p, end);
+    if (p == *bad) return NULL;
+  }
+  return p;
+}
+
 bool json_tape_integer(const struct json_tape *t, uint32_t entry, int64_t *out) {
   if (json_kind_of(t, entry) != TAPE_INTEGER) return false;
   struct slice s = json_inner(t, entry);

@@ -1,5 +1,6 @@
 #include "base/json_tape.h"
 #include "base/json_scan.h"
+#include "base/json_shape.h"
 #include "base/limits.h"
 #include "base/mem.h"
 
@@ -30,11 +31,12 @@ struct walk {
 };
 
 void json_tape_init(struct json_tape *t) {
-  *t = (struct json_tape){0};
+  *t = (struct json_tape){.rest = JSON_SHAPE_REST};
 }
 
 void json_tape_fini(struct json_tape *t) {
   mem_free(t->entries);
+  mem_free(t->shapes);
   *t = (struct json_tape){0};
 }
 
@@ -141,64 +143,13 @@ INLINE const char *string(struct walk *w, const char *p) {
   return p + 1;
 }
 
-static const char *digits(const char *p, const char *end) {
-  while (p < end && json_is_digit(*p))
-    p++;
-  return p;
-}
-
-// Any number. Returns its end, or NULL with *bad set.
-static __attribute__((noinline)) const char *number_end(const char *p, const char *end, enum json_kind *kind,
-                                                        const char **bad) {
-  *kind = TAPE_INTEGER;
-  if (*p == '-') p++;
-  *bad = p;
-  if (p == end || !json_is_digit(*p)) return NULL;
-  *bad = p + 1;
-  if (*p == '0' && p + 1 < end && json_is_digit(p[1])) return NULL;
-  p = digits(p, end);
-  if (p < end && *p == '.') {
-    *kind = TAPE_REAL;
-    *bad = p = digits(p + 1, end);
-    if (p[-1] == '.') return NULL;
-  }
-  if (p < end && (*p == 'e' || *p == 'E')) {
-    *kind = TAPE_REAL;
-    p++;
-    if (p < end && (*p == '+' || *p == '-')) p++;
-    *bad = p;
-    p = digits(p, end);
-    if (p == *bad) return NULL;
-  }
-  return p;
-}
-
-// The usual number, of less than 16 bytes and without exponent, in one look; NULL if it is not that.
-INLINE const char *short_number(const char *p, const char *end, enum json_kind *kind) {
-#ifdef __SSE2__
-  p += *p == '-';
-  if (end - p < 16) return NULL;
-  unsigned others = json_not_digits(p);
-  unsigned len = (unsigned)__builtin_ctz(others);
-  if (len == 0 || len == 16 || (*p == '0' && len > 1)) return NULL;
-  *kind = TAPE_INTEGER;
-  if (p[len] == '.') {
-    others &= others - 1;
-    unsigned whole = len;
-    len = (unsigned)__builtin_ctz(others);
-    if (len == 16 || len == whole + 1) return NULL;
-    *kind = TAPE_REAL;
-  }
-  return (p[len] | 0x20) == 'e' ? NULL : p + len;
-#else
-  return NULL;
-#endif
-}
-
 INLINE const char *number(struct walk *w, const char *p) {
   enum json_kind kind;
-  const char *bad, *behind = short_number(p, w->end, &kind);
-  if (!behind) behind = number_end(p, w->end, &kind, &bad);
+  const char *bad, *behind = NULL;
+#ifdef __SSE2__
+  if (w->end - p > 16) behind = json_short_number(p, &kind);
+#endif
+  if (!behind) behind = json_number_end(p, w->end, &kind, &bad);
   if (!behind) return broken(w, bad, "expected a digit, or no digit behind a leading 0");
   put(w, kind, p, (size_t)(behind - p));
   return behind;
@@ -319,28 +270,40 @@ static bool goes_on(const char *p, const char *end, const char *text_end) {
          (json_is_digit(*p) || *p == '.' || (*p | 0x20) == 'e');
 }
 
-bool json_tape_parse_first(struct json_tape *t, struct slice text, size_t *used, struct json_fault *fault) {
-  if (!text.at) text = slice_of("");
-  const char *text_end = text.at + text.len, *p = json_space(text.at, text_end);
+// By the parser, whatever the text is. Returns the end of the value at p, or NULL.
+static const char *parse(struct json_tape *t, const char *p, const char *end, const char *text_end,
+                         struct json_fault *fault) {
   struct walk w = {.tape = t,
                    .fault = fault,
-                   .text = text.at,
-                   .end = last_end(t, text, p),
+                   .text = t->text,
+                   .end = end,
+                   .block = p,
+                   .stops = p < end ? stops_of(p, end) : 0,
                    .entries = t->entries,
                    .cap = t->cap,
                    .max_depth = t->max_depth ? t->max_depth : LIMIT_JSON_DEPTH};
+  p = value(&w, p);
+  if (p && goes_on(p, end, text_end)) p = broken(&w, p, NULL);
+  if (!p && fault->kind == JSON_BROKEN && end < text_end && fault->at == (size_t)(end - t->text))
+    *fault = (struct json_fault){JSON_TOO_LONG, fault->at, "longer than allowed"};
+  if (p) t->count = w.count;
+  return p;
+}
+
+bool json_tape_parse_first(struct json_tape *t, struct slice text, size_t *used, struct json_fault *fault) {
+  if (!text.at) text = slice_of("");
+  const char *text_end = text.at + text.len, *p = json_space(text.at, text_end), *end = last_end(t, text, p);
   t->text = text.at;
   t->count = 0;
+  t->shape = 0;
   *fault = (struct json_fault){0};
-  w.block = p;
-  w.stops = p < w.end ? stops_of(p, w.end) : 0;
-  p = value(&w, p);
-  if (p && goes_on(p, w.end, text_end)) p = broken(&w, p, NULL);
-  if (!p && fault->kind == JSON_BROKEN && w.end < text_end && fault->at == (size_t)(w.end - text.at))
-    *fault = (struct json_fault){JSON_TOO_LONG, fault->at, "longer than allowed"};
-  if (!p) return false;
-  t->count = w.count;
-  *used = (size_t)(p - text.at);
+  const char *behind = json_shape_parse(t, p, end);
+  if (!behind) {
+    behind = parse(t, p, end, text_end, fault);
+    if (!behind) return false;
+    json_shape_learn(t);
+  }
+  *used = (size_t)(behind - text.at);
   return true;
 }
 
@@ -350,6 +313,7 @@ bool json_tape_parse(struct json_tape *t, struct slice text, struct json_fault *
   const char *end = text.at + text.len, *p = json_space(text.at + used, end);
   if (p == end) return true;
   t->count = 0;
+  t->shape = 0;
   fail(fault, JSON_BROKEN, p - text.at, "expected nothing behind the value");
   return false;
 }

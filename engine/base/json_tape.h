@@ -46,8 +46,13 @@ struct json_tape {
   const char *text; // borrowed from the last parse
   struct json_entry *entries;
   uint32_t count, cap;
-  uint32_t max_depth; // 0: LIMIT_JSON_DEPTH
-  size_t max_bytes;   // 0: LIMIT_RECORD_BYTES
+  // Of the last text, or 0: texts of one shape have the same keys and containers, entry by entry. Only scalars differ,
+  // in kind, too. A number is given once in a process.
+  uint64_t shape;
+  struct json_shapes *shapes; // base/json_shape.h
+  uint32_t rest;              // texts to parse before shapes are looked at
+  uint32_t max_depth;         // 0: LIMIT_JSON_DEPTH
+  size_t max_bytes;           // 0: LIMIT_RECORD_BYTES
 };
 
 enum { JSON_NONE = 0 }; // index of no entry: the root, which is never a member

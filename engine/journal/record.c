@@ -1,4 +1,5 @@
-// record.c - one walk over a record's members for the few that the engine itself needs.
+// record.c - one walk over a record's members for the few that the engine itself needs; records of a known
+// shape have them where the last one had them.
 #include "journal/record.h"
 
 enum member { ID, ORGANISATION, ENDPOINT, EVENT_TYPE, START_TIMESTAMP, VOLUME, MEMBERS };
@@ -21,13 +22,22 @@ static enum member member_of(struct slice key) {
   return memcmp(key.at, names[m].at, key.len) == 0 ? m : MEMBERS;
 }
 
+enum { SHAPES = 16 }; // a feed has a handful
+
+// Where the members stand on the tape, or JSON_NONE.
+struct members {
+  uint64_t shape; // of the tape
+  uint32_t found[MEMBERS];
+  uint32_t id_in[MEMBERS]; // the member "id" of each
+};
+
 // Escaped keys are rare enough to be looked for one name at a time.
 static void find_slowly(const struct json_tape *tape, uint32_t found[MEMBERS]) {
   for (int m = 0; m < MEMBERS; m++)
     found[m] = json_find(tape, 0, names[m]);
 }
 
-static void find_members(const struct json_tape *tape, uint32_t found[MEMBERS]) {
+static void find_outer(const struct json_tape *tape, uint32_t found[MEMBERS]) {
   for (int m = 0; m < MEMBERS; m++)
     found[m] = JSON_NONE;
   uint32_t end = tape->entries[0].next;
@@ -41,35 +51,45 @@ static void find_members(const struct json_tape *tape, uint32_t found[MEMBERS]) 
   }
 }
 
+static void find_members(const struct json_tape *tape, struct members *out) {
+  static const enum member with_id[] = {ORGANISATION, ENDPOINT, EVENT_TYPE};
+  out->shape = tape->shape;
+  find_outer(tape, out->found);
+  for (size_t i = 0; i < sizeof with_id / sizeof *with_id; i++) {
+    uint32_t outer = out->found[with_id[i]];
+    out->id_in[with_id[i]] = outer == JSON_NONE ? JSON_NONE : json_find(tape, outer, names[ID]);
+  }
+}
+
+// The members of the record on the tape, from memory if its shape is known. Borrowed until the thread's next
+// call.
+static const struct members *members_of_tape(const struct json_tape *tape) {
+  static _Thread_local struct members known[SHAPES];
+  struct members *m = &known[tape->shape % SHAPES];
+  if (!tape->shape || m->shape != tape->shape) find_members(tape, m);
+  return m;
+}
+
 static bool is_set(const struct json_tape *tape, uint32_t entry) {
   return entry != JSON_NONE && json_kind_of(tape, entry) != TAPE_NULL;
 }
 
-// The integer `id` inside the object at `entry`, or `otherwise`.
-static int64_t inner_id(const struct json_tape *tape, uint32_t entry, int64_t otherwise) {
+// The integer at `entry`, or 0.
+static int64_t id_or_0(const struct json_tape *tape, uint32_t entry) {
   int64_t id;
-  uint32_t member = entry == JSON_NONE ? JSON_NONE : json_find(tape, entry, names[ID]);
-  return member != JSON_NONE && json_tape_integer(tape, member, &id) ? id : otherwise;
+  return entry != JSON_NONE && json_tape_integer(tape, entry, &id) ? id : 0;
 }
 
-static bool read_organisation(const struct json_tape *tape, uint32_t entry, int64_t *out, struct err *err) {
-  if (!is_set(tape, entry)) return err_set(err, "organisation.id is missing");
-  uint32_t member = json_find(tape, entry, names[ID]);
-  if (!is_set(tape, member)) return err_set(err, "organisation.id is missing");
-  if (!json_tape_integer(tape, member, out)) return err_set(err, "organisation.id is not an integer of 64 bits");
-  return true;
-}
-
-static bool read_kind(const struct json_tape *tape, const uint32_t found[MEMBERS], struct record_header *out,
+static bool read_kind(const struct json_tape *tape, const struct members *m, struct record_header *out,
                       struct err *err) {
   out->event_type = 0;
-  if (is_set(tape, found[EVENT_TYPE])) {
-    int64_t type = inner_id(tape, found[EVENT_TYPE], 0);
+  if (is_set(tape, m->found[EVENT_TYPE])) {
+    int64_t type = id_or_0(tape, m->id_in[EVENT_TYPE]);
     out->kind = RECORD_EVENT;
     if (type > 0 && type <= UINT16_MAX) out->event_type = (uint16_t)type;
     return true;
   }
-  if (is_set(tape, found[START_TIMESTAMP]) || is_set(tape, found[VOLUME])) {
+  if (is_set(tape, m->found[START_TIMESTAMP]) || is_set(tape, m->found[VOLUME])) {
     out->kind = RECORD_USAGE;
     return true;
   }
@@ -79,13 +99,15 @@ static bool read_kind(const struct json_tape *tape, const uint32_t found[MEMBERS
 bool record_read_header(const struct json_tape *tape, struct record_header *out, struct err *err) {
   if (tape->count == 0 || json_kind_of(tape, 0) != TAPE_OBJECT)
     return err_set(err, "a record must be an object");
-  uint32_t found[MEMBERS];
-  find_members(tape, found);
-  if (!is_set(tape, found[ID])) return err_set(err, "id is missing");
-  if (!json_tape_integer(tape, found[ID], &out->id)) return err_set(err, "id is not an integer of 64 bits");
-  if (!read_organisation(tape, found[ORGANISATION], &out->organisation, err)) return false;
-  if (!read_kind(tape, found, out, err)) return false;
-  out->endpoint = inner_id(tape, found[ENDPOINT], 0);
+  const struct members *m = members_of_tape(tape);
+  if (!is_set(tape, m->found[ID])) return err_set(err, "id is missing");
+  if (!json_tape_integer(tape, m->found[ID], &out->id))
+    return err_set(err, "id is not an integer of 64 bits");
+  if (!is_set(tape, m->id_in[ORGANISATION])) return err_set(err, "organisation.id is missing");
+  if (!json_tape_integer(tape, m->id_in[ORGANISATION], &out->organisation))
+    return err_set(err, "organisation.id is not an integer of 64 bits");
+  if (!read_kind(tape, m, out, err)) return false;
+  out->endpoint = id_or_0(tape, m->id_in[ENDPOINT]);
   return true;
 }
 

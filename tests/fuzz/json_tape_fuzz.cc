@@ -1,4 +1,5 @@
-// Proves that the tape takes, refuses and reads texts as simdjson does, on mutations without end.
+// Proves that the tape takes, refuses and reads texts as simdjson does, on mutations without end; and that a
+// tape that knows their shapes does the same as one that does not.
 //
 // With clang -fsanitize=fuzzer it is a libFuzzer target. Otherwise it has a main of its own, for ctest: it
 // mutates built-in texts by a seeded generator. json_tape_fuzz [ITERATIONS [SEED]]; a failure prints the text
@@ -207,17 +208,39 @@ static outcome judge(struct json_tape &t, struct slice text) {
   return outcome::taken;
 }
 
-static outcome judge_copy(const uint8_t *data, size_t len) {
+// A tape that has just parsed the text that this one was made from, and then this one itself.
+static void judge_known(const struct json_tape &plain, const std::string &origin, struct slice text) {
+  static struct json_tape known;
+  struct json_fault fault;
+  known.rest = 0; // never gives up
+  json_tape_parse(&known, slice_make(origin.data(), origin.size()), &fault);
+  for (int i = 0; i < 2; i++) {
+    known.rest = 0;
+    bool taken = json_tape_parse(&known, text, &fault);
+    require(taken == (plain.count > 0) && known.count == plain.count,
+            "another outcome when the shape is known");
+    require(std::memcmp(known.entries, plain.entries, known.count * sizeof *known.entries) == 0,
+            "other entries when the shape is known");
+  }
+}
+
+static outcome judge_copy(const uint8_t *data, size_t len, const std::string &origin) {
   static struct json_tape t;
+  t.rest = UINT32_MAX; // looks at no shapes
   current.assign(reinterpret_cast<const char *>(data), len);
   std::unique_ptr<char[]> exact(
       new char[len]); // nothing behind it, so that a sanitizer sees every read too far
   std::copy(current.begin(), current.end(), exact.get());
-  return judge(t, slice_make(exact.get(), len));
+  struct slice text = slice_make(exact.get(), len);
+  outcome o = judge(t, text);
+  judge_known(t, origin, text);
+  return o;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
-  judge_copy(data, len);
+  static std::string before;
+  judge_copy(data, len, before);
+  before = current;
   return 0;
 }
 
@@ -296,10 +319,10 @@ int main(int argc, char **argv) {
   size_t built_in = texts.size();
   rand_seed(seed);
   for (unsigned long i = 0; i < iterations; i++) {
-    std::string text = texts[draw(texts.size())];
+    std::string origin = texts[draw(texts.size())], text = origin;
     for (size_t left = 1 + draw(6); left; left--)
       mutate(text, texts[draw(texts.size())]);
-    outcome o = judge_copy(reinterpret_cast<const uint8_t *>(text.data()), text.size());
+    outcome o = judge_copy(reinterpret_cast<const uint8_t *>(text.data()), text.size(), origin);
     counts[static_cast<size_t>(o)]++;
     if (o != outcome::taken || text.size() > 2000 || draw(50)) continue;
     if (texts.size() < 2 * built_in)
