@@ -261,12 +261,6 @@ static bool may_read(const struct stream *s) {
   return s->records_out < STREAM_RECORDS_OUT && room_in_window(s);
 }
 
-static uint64_t backlog(const struct stream *s) {
-  uint64_t matched = atomic_load_explicit(&s->status->matched, memory_order_relaxed);
-  uint64_t read = atomic_load_explicit(&s->status->read, memory_order_relaxed);
-  return s->window.unread + (matched > read ? matched - read : 0);
-}
-
 static void starve(struct stream *s) {
   list_remove(&s->ready_link);
   list_push_back(&s->courier->workers[s->worker].starved, &s->ready_link);
@@ -323,7 +317,7 @@ static void feed_straight(struct stream *s) {
   struct found f;
   size_t bytes = 0;
   uint32_t count = 0;
-  lane_expect(s, backlog(s));
+  lane_expect(s, stream_backlog(s));
   while (count < STRAIGHT_RECORDS && bytes < STRAIGHT_BYTES && may_read(s) && find(&r, &f)) {
     struct harvest_item item = item_of(&f);
     take(&r, &f);

@@ -156,6 +156,10 @@ static void make_ready(struct lane *lane) {
   list_push_back(&lane->stream->ready_lanes, &lane->ready_link);
 }
 
+static bool more_comes(const struct stream *s) {
+  return s->jobs || stream_backlog(s) > LANE_FEW_RECORDS;
+}
+
 // A batch that would rather wait for more: for the time its sink sets, or while results are on their way.
 static bool holds_back(struct lane *lane, const struct batch *b, bool in_haste) {
   struct stream *s = lane->stream;
@@ -168,7 +172,7 @@ static bool holds_back(struct lane *lane, const struct batch *b, bool in_haste) 
     courier_set_timer(s->courier, &s->courier->lane_timers, &lane->timer, now + limits->hold_ms - age);
     return true;
   }
-  if (in_haste || b->body_bytes >= EAGER_BYTES || !s->jobs) return false;
+  if (in_haste || b->body_bytes >= EAGER_BYTES || !more_comes(s)) return false;
   if (!s->flush_wanted) s->flush_since_ms = now;
   s->flush_wanted = true;
   return now - s->flush_since_ms < PATIENCE_MS;
@@ -277,11 +281,17 @@ struct lane *lane_each(struct stream *s, size_t *i) {
   return NULL;
 }
 
+// What waits on is sent in time even if nothing more comes: a job that is under way ends, and else there is a timer.
 void lanes_flush(struct stream *s) {
-  if (!s->flush_wanted || (s->jobs && s->courier->turn_ms - s->flush_since_ms < PATIENCE_MS)) return;
-  s->flush_wanted = false;
+  if (!s->flush_wanted) return;
+  bool waits_on = more_comes(s) && s->courier->turn_ms - s->flush_since_ms < PATIENCE_MS;
+  if (waits_on && s->jobs) return;
+  if (!waits_on) s->flush_wanted = false;
   struct lane *lane;
-  for (size_t i = 0; (lane = lane_each(s, &i));) lane_offer(lane, true);
+  for (size_t i = 0; (lane = lane_each(s, &i));) {
+    if (!waits_on) lane_offer(lane, true);
+    else if (may_go(lane)) courier_set_timer(s->courier, &s->courier->lane_timers, &lane->timer, s->flush_since_ms + PATIENCE_MS);
+  }
 }
 
 void lanes_release(struct stream *s, bool all) {

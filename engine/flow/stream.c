@@ -136,6 +136,12 @@ void stream_wake(struct stream *s) {
   if (!s->removed && !list_linked(&s->ready_link)) list_push_back(&s->courier->ready, &s->ready_link);
 }
 
+uint64_t stream_backlog(const struct stream *s) {
+  uint64_t matched = atomic_load_explicit(&s->status->matched, memory_order_relaxed);
+  uint64_t read = atomic_load_explicit(&s->status->read, memory_order_relaxed);
+  return s->window.unread + (matched > read ? matched - read : 0);
+}
+
 void stream_settle(struct stream *s, uint64_t ordinal) {
   if (!window_holds(&s->window, ordinal)) return;
   window_mark(&s->window, ordinal, WINDOW_SETTLED);

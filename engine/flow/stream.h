@@ -123,6 +123,7 @@ void stream_shed(struct stream *s);          // gives back all memory of batches
 void stream_settle(struct stream *s, uint64_t ordinal);
 void stream_again(struct stream *s, uint64_t ordinal); // this record is to be read again
 void stream_wake(struct stream *s);          // it may be able to read
+uint64_t stream_backlog(const struct stream *s); // records that have been routed and not read
 void stream_failed(struct stream *s, const char *why, int http_status, uint64_t delay_ms);
 void stream_succeeded(struct stream *s, int http_status);
 void stream_breaker_due(struct stream *s);
