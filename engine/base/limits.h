@@ -53,6 +53,8 @@ enum {
   LIMIT_WINDOW_RECORDS = 65536,       // records a stream reads past its position
   LIMIT_WINDOW_BYTES = 16 << 20,      // bytes of results a stream holds
   LIMIT_MEMORY_BYTES = 256 << 20,     // default of limits.memory: all batches together
+  LIMIT_FREE_BYTES = 32 << 20,        // free inside the heap; more goes back to the system
+  LIMIT_TRIM_S = 2,                   // how often that is looked at
   LIMIT_ANSWER_BYTES = 64 << 10,      // what is read of a receiver's answer
   LIMIT_ANSWER_DROP_BYTES = 1 << 20,  // of a longer answer, this much is read and dropped; then the connection is broken off
   LIMIT_RETRY_AFTER_S = 3600,         // a receiver's Retry-After counts as this at most
