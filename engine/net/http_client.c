@@ -18,11 +18,11 @@
 enum {
   TIMEOUT_MS = 30000, // of a request that sets none
   OWN_HEADERS = 3,
-  EXPECT_BYTES = 1 << 16, // curl asks "Expect: 100-continue" only for bodies of a megabyte
-  READ_BYTES = 4096,      // at a time; curl allocates them anew for each request
-  WRITE_BYTES = 16 << 10, // at a time, the least that curl takes; each handle keeps a buffer of so many
+  EXPECT_BYTES = 1 << 16,       // curl asks "Expect: 100-continue" only for bodies of a megabyte
+  READ_BYTES = 4096,            // at a time; curl allocates them anew for each request
+  WRITE_BYTES = 16 << 10,       // at a time, the least that curl takes; each handle keeps a buffer of so many
   LARGE_WRITE_BYTES = 64 << 10, // the same for a body that is longer
-  BODY_KEPT_BYTES = 8192  // room for an answer that a pooled transfer keeps
+  BODY_KEPT_BYTES = 8192        // room for an answer that a pooled transfer keeps
 };
 
 // A pooled easy handle and the one request it carries.
@@ -197,7 +197,8 @@ static void give_back(struct transfer *t) {
     return;
   }
   if (t->particular) {
-    curl_easy_reset(t->easy); // it forgets the size of its buffer and keeps the buffer: the next request sets it again
+    curl_easy_reset(
+        t->easy); // it forgets the size of its buffer and keeps the buffer: the next request sets it again
     t->write_bytes = 0;
     set_constants(t);
     t->particular = false;

@@ -110,8 +110,7 @@ static bool prepare(struct sink_binding *b, struct err *err) {
   struct lua_failure failure;
   if (!state->lua && !load(state, err)) return false;
   if (b->generation == state->generation) return true;
-  if (!lua_json_read(state->lua, b->settings, err))
-    return err_prepend(err, "settings");
+  if (!lua_json_read(state->lua, b->settings, err)) return err_prepend(err, "settings");
   if (!lua_state_protect(state->lua, keep_settings, b, 1, 0, &failure))
     return lua_failure_err(&failure, state->sink->file, err);
   b->generation = state->generation;
