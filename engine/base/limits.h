@@ -41,7 +41,7 @@ enum {
   LIMIT_POOL_CLIENTS = 64,            // clients of one pool in its life: couriers and the like, made at start
   LIMIT_WAKE_BYTES = 32 << 10,        // results a worker gathers before it wakes their courier, unless the job ends
   LIMIT_WAKE_US = 1000,               // the same in time, so that a slow script does not hold back what is done
-  LIMIT_WORKER_CONTEXTS = 8192,       // contexts set in one Lua state; the least recently used goes first
+  LIMIT_WORKER_CONTEXTS = 16384,      // contexts set in one Lua state, half a KB each; the least recently used goes first
   LIMIT_WORKER_DATA_BYTES = 1 << 30,  // a worker's private memory: states, their sources, and slack
   LIMIT_WORKER_TICK_MS = 20,          // how often the running calls are looked at
   LIMIT_WORKER_SILENT_MS = 10000,     // a worker with jobs that gives no sign of life gets killed
@@ -53,6 +53,8 @@ enum {
   LIMIT_WINDOW_RECORDS = 65536,       // records a stream reads past its position
   LIMIT_WINDOW_BYTES = 16 << 20,      // bytes of results a stream holds
   LIMIT_MEMORY_BYTES = 256 << 20,     // default of limits.memory: all batches together
+  LIMIT_FREE_BYTES = 32 << 20,        // free inside the heap; more goes back to the system
+  LIMIT_TRIM_S = 2,                   // how often that is looked at
   LIMIT_ANSWER_BYTES = 64 << 10,      // what is read of a receiver's answer
   LIMIT_ANSWER_DROP_BYTES = 1 << 20,  // of a longer answer, this much is read and dropped; then the connection is broken off
   LIMIT_RETRY_AFTER_S = 3600,         // a receiver's Retry-After counts as this at most

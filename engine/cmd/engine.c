@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "base/trim.h"
 #include "net/http_server.h"
 
 #include <sodium.h>
@@ -21,6 +22,7 @@ struct engine {
   struct budget budget;
   struct app app;
   struct http_server *server;
+  struct trim *trim;
   struct shared_blocks *blocks;
   struct courier **couriers;
   unsigned courier_count; // started ones
@@ -136,7 +138,7 @@ struct engine *engine_start(const struct config *config, struct err *err) {
   json_tape_init(&e->app.tape);
   if (sodium_init() < 0) err_set(err, "libsodium can't be used");
   else if ((e->app.loop = loop_new(err)) && load_sinks(e, err) && open_data(e, err) && start_workers(e, err) &&
-           start_couriers(e, err) && load_streams(e, err) && listen_http(e, err)) {
+           start_couriers(e, err) && load_streams(e, err) && listen_http(e, err) && (e->trim = trim_start(err))) {
     e->app.ready = true;
     return e;
   }
@@ -177,6 +179,7 @@ void engine_interrupt(struct engine *engine) {
 
 // Against the road: no more requests, then no more deliveries, then what they stood on.
 void engine_stop(struct engine *e, unsigned drain_ms) {
+  trim_stop(e->trim);
   for (unsigned i = 0; i < e->courier_count; i++) courier_stop(e->couriers[i], drain_ms);
   journal_close(e->app.journal);
   http_server_free(e->server);

@@ -15,6 +15,7 @@ struct pipe_sink {
   struct sink_set *set;
   struct sink *sink;
   struct sink_runner *runner;
+  char *settings; // JSON, for the binding
   struct sink_binding *binding;
   struct script *map; // the sink's map hook, if it has one
   struct script_result result;
@@ -67,7 +68,8 @@ static bool bind_settings(struct pipe_sink *p, const struct pipe_settings *setti
   json_t *given = settings_object(p->sink, settings), *checked = given ? sink_check_settings(p->sink, given, err) : NULL;
   json_decref(given);
   p->runner = checked ? sink_runner_new(err) : NULL;
-  p->binding = p->runner ? sink_bind(p->runner, p->sink, checked, err) : NULL;
+  p->settings = p->runner ? mem_must(json_dumps(checked, JSON_COMPACT)) : NULL;
+  p->binding = p->settings ? sink_bind(p->runner, p->sink, slice_of(p->settings), err) : NULL;
   bool ok = p->binding && load_map(p, checked, err);
   json_decref(checked);
   return ok;
@@ -96,6 +98,7 @@ void pipe_sink_free(struct pipe_sink *p) {
   batch_free(p->batch);
   sink_unbind(p->binding);
   sink_runner_free(p->runner);
+  free(p->settings);
   sink_set_free(p->set);
   script_free(p->map);
   script_result_fini(&p->result);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/hash.h"
+#include "base/json_tape.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -18,6 +19,7 @@
 struct owned {
   struct definition definition; // first: the public part
   atomic_uint refs;
+  char texts[];
 };
 
 static const char *const known_fields[] = {"name",   "organisation_id", "type",         "sink",      "settings", "script",
@@ -29,13 +31,16 @@ void definition_ref(struct definition *definition) {
   atomic_fetch_add(&((struct owned *)definition)->refs, 1);
 }
 
+static void release(struct definition *d) {
+  sink_unref(d->sink);
+  program_unref(d->program);
+}
+
 void definition_unref(struct definition *definition) {
   if (!definition) return;
   struct owned *owned = (struct owned *)definition;
   if (atomic_fetch_sub(&owned->refs, 1) != 1) return;
-  sink_unref(definition->sink);
-  program_unref(definition->program);
-  json_decref(definition->document);
+  release(definition);
   mem_free(owned);
 }
 
@@ -89,7 +94,7 @@ static bool read_organisation(struct definition *d, const json_t *doc, struct er
   return d->organisation != JOURNAL_ALL || err_set(err, "'organisation_id' %" PRId64 " is no organisation's", d->organisation);
 }
 
-static bool read_sink(struct definition *d, const struct definition_world *world, const json_t *doc, struct err *err) {
+static bool read_sink(struct definition *d, const struct definition_world *world, json_t *doc, struct err *err) {
   const char *name = text_field(doc, "sink", 64, "", err);
   if (!name) return false;
   if (!*name) return err_set(err, "'sink' is missing: name one of GET /api/v1/sinks");
@@ -107,8 +112,7 @@ static bool read_sink(struct definition *d, const struct definition_world *world
   json_t *checked = sink_check_settings(d->sink, given ? given : empty, err);
   json_decref(empty);
   if (!checked) return err_prepend(err, "sink '%s'", name);
-  d->settings = checked;
-  return json_object_set_new(d->document, "settings", checked) == 0 || err_set(err, "out of memory");
+  return json_object_set_new(doc, "settings", checked) == 0 || err_set(err, "out of memory");
 }
 
 static bool good_script_name(const char *name) {
@@ -138,29 +142,31 @@ static char *context_text(const struct definition *d, const char *field, json_t 
   return text;
 }
 
-static json_t *without_secrets(const struct definition *d) {
-  json_t *copy = json_copy((json_t *)d->settings);
-  for (size_t i = 0; copy && i < d->sink->setting_count; i++)
-    if (d->sink->settings[i].secret) json_object_del(copy, d->sink->settings[i].name);
-  return copy;
+static char *sink_context_text(const struct definition *d, const json_t *doc, size_t *len) {
+  json_t *settings = json_copy(json_object_get(doc, "settings"));
+  for (size_t i = 0; settings && i < d->sink->setting_count; i++)
+    if (d->sink->settings[i].secret) json_object_del(settings, d->sink->settings[i].name);
+  char *text = settings ? context_text(d, "settings", settings, len) : NULL;
+  json_decref(settings);
+  return text;
 }
 
-static bool make_program(struct definition *d, const char *script_label, struct slice source, struct err *err) {
-  if (!source.len && !d->sink->has_map) return true;
-  json_t *parameters = json_object_get(d->document, "parameters"), *settings = without_secrets(d);
+// A context is made for what reads it alone: every stream keeps its own, here and in a worker.
+static bool make_program(struct definition *d, const json_t *doc, const char *script_label, struct slice source, struct err *err) {
+  bool has_map = d->sink->has_map;
+  if (!source.len && !has_map) return true;
   size_t context_len = 0, sink_len = 0;
-  char *context = context_text(d, "parameters", parameters, &context_len);
-  char *sink_context = settings ? context_text(d, "settings", settings, &sink_len) : NULL;
-  if (context && sink_context) {
+  char *context = source.len ? context_text(d, "parameters", json_object_get(doc, "parameters"), &context_len) : NULL;
+  char *sink_context = has_map ? sink_context_text(d, doc, &sink_len) : NULL;
+  if ((context || !source.len) && (sink_context || !has_map)) {
     struct program from = {.script = source,
                            .script_name = script_label,
-                           .sink = d->sink->has_map ? d->sink->source : slice_of(""),
+                           .sink = has_map ? d->sink->source : slice_of(""),
                            .sink_name = d->sink->name,
                            .context = slice_make(context, context_len),
                            .sink_context = slice_make(sink_context, sink_len)};
     d->program = program_new(&from, d->script_name ? 0 : d->organisation);
   }
-  json_decref(settings);
   free(context);
   free(sink_context);
   return d->program != NULL || err_set(err, "out of memory");
@@ -189,7 +195,7 @@ static bool read_script(struct definition *d, const struct definition_world *wor
   }
   if (source.len) snprintf(d->script_version, sizeof d->script_version, "%016" PRIx64, hash_bytes(source.at, source.len, 0));
   bool ok = source.len <= LIMIT_SCRIPT_SOURCE_BYTES
-                ? make_program(d, label, source, err)
+                ? make_program(d, doc, label, source, err)
                 : err_set(err, "the script is %zu bytes long; at most %d are taken", source.len, LIMIT_SCRIPT_SOURCE_BYTES);
   mem_free(shared);
   return ok;
@@ -227,21 +233,59 @@ static bool read_plain(struct definition *d, json_t *doc, struct err *err) {
   return read_organisation(d, doc, err);
 }
 
-// Takes the document's reference in any case.
-static struct definition *build(const struct definition_world *world, json_t *document, struct err *err) {
-  struct owned *owned = document ? mem_zero(1, sizeof *owned) : NULL;
-  if (!owned) {
-    json_decref(document);
-    return err_set(err, "out of memory"), NULL;
+// The text of a member's value in the text of a compact object that has it.
+static struct slice member(struct slice object, const char *quoted_name) {
+  const char *at = object.at + 1, *end = object.at + object.len;
+  for (;;) {
+    size_t name = json_skip(slice_make(at, (size_t)(end - at)));
+    const char *value = at + name + 1;
+    size_t len = json_skip(slice_make(value, (size_t)(end - value)));
+    if (slice_is(slice_make(at, name), quoted_name)) return slice_make(value, len);
+    assert(value + len < end);
+    at = value + len + 1;
   }
-  struct definition *d = &owned->definition;
+}
+
+static const char *copy_text(char **at, const char *text) {
+  if (!text) return NULL;
+  size_t bytes = strlen(text) + 1;
+  char *copy = memcpy(*at, text, bytes);
+  *at += bytes;
+  return copy;
+}
+
+// The definition with all its texts in one piece of memory. Takes the references in `d`, unless it fails.
+static struct definition *keep(const struct definition *d, const json_t *doc) {
+  size_t len = json_dumpb(doc, NULL, 0, JSON_COMPACT);
+  size_t names = strlen(d->name) + strlen(d->type) + (d->script_name ? strlen(d->script_name) : 0) + 3;
+  struct owned *owned = len ? mem_alloc(sizeof *owned + len + names) : NULL;
+  if (!owned) return NULL;
   atomic_init(&owned->refs, 1);
-  d->document = document;
-  if ((set_defaults(document) || err_set(err, "out of memory")) && read_plain(d, document, err) &&
-      read_sink(d, world, document, err) && read_script(d, world, document, err))
-    return d;
-  definition_unref(d);
-  return NULL;
+  owned->definition = *d;
+  char *at = owned->texts + json_dumpb(doc, owned->texts, len, JSON_COMPACT);
+  owned->definition.document = slice_make(owned->texts, len);
+  owned->definition.settings = member(owned->definition.document, "\"settings\"");
+  owned->definition.name = copy_text(&at, d->name);
+  owned->definition.type = copy_text(&at, d->type);
+  owned->definition.script_name = copy_text(&at, d->script_name);
+  return &owned->definition;
+}
+
+// Takes the document's reference in any case; NULL: out of memory.
+static struct definition *build(const struct definition_world *world, json_t *document, struct err *err) {
+  struct definition read = {.id = ""}, *kept = NULL;
+  if (((document && set_defaults(document)) || err_set(err, "out of memory")) && read_plain(&read, document, err) &&
+      read_sink(&read, world, document, err) && read_script(&read, world, document, err)) {
+    kept = keep(&read, document);
+    if (!kept) err_set(err, "out of memory");
+  }
+  if (!kept) release(&read);
+  json_decref(document);
+  return kept;
+}
+
+static json_t *document_of(const struct definition *d) {
+  return json_loadb(d->document.at, d->document.len, 0, NULL);
 }
 
 struct definition *definition_create(const struct definition_world *world, const json_t *body, uint64_t start, struct err *err) {
@@ -259,29 +303,42 @@ struct definition *definition_create(const struct definition_world *world, const
   return build(world, document, err);
 }
 
-static bool check_fixed(const struct definition *old, const json_t *body, struct err *err) {
+static bool check_fixed(const json_t *document, const json_t *body, struct err *err) {
   for (const char *const *field = fixed_fields; *field; field++) {
     const json_t *value = json_object_get(body, *field);
-    if (value && !json_equal(value, json_object_get(old->document, *field)))
+    if (value && !json_equal(value, json_object_get(document, *field)))
       return err_set(err, "'%s' can't be changed: make a new stream", *field);
   }
   return true;
 }
 
+static bool change_settings(const struct sink *sink, json_t *document, const json_t *change) {
+  if (!change) return true;
+  json_t *merged = sink_merge_settings(sink, json_object_get(document, "settings"), change);
+  return merged && json_object_set_new(document, "settings", merged) == 0;
+}
+
+// Settings are changed one by one, all else as a whole.
+static bool apply(const struct sink *sink, json_t *document, const json_t *body, struct err *err) {
+  const char *name;
+  json_t *value, *settings = json_object_get(body, "settings");
+  if (settings && !json_is_object(settings)) return err_set(err, "'settings' must be an object");
+  bool ok = change_settings(sink, document, settings);
+  json_object_foreach((json_t *)body, name, value) {
+    if (value != settings) ok = ok && json_object_set(document, name, value) == 0;
+  }
+  return ok || err_set(err, "out of memory");
+}
+
 struct definition *definition_change(const struct definition_world *world, const struct definition *old, const json_t *body,
                                      struct err *err) {
   if (!json_is_object(body)) return err_set(err, "the body must be a JSON object"), NULL;
-  if (!check_known(body, err) || !check_fixed(old, body, err)) return NULL;
-  const json_t *change = json_object_get(body, "settings");
-  if (change && !json_is_object(change)) return err_set(err, "'settings' must be an object"), NULL;
-  json_t *document = json_deep_copy(old->document), *settings = NULL;
-  if (change) settings = sink_merge_settings(old->sink, old->settings, change);
-  bool ok = document && (!change || settings) && json_object_update(document, (json_t *)body) == 0 &&
-            (!settings || json_object_set(document, "settings", settings) == 0);
-  json_decref(settings);
-  if (ok) return build(world, document, err);
+  json_t *document = document_of(old);
+  if (!document) return err_set(err, "out of memory"), NULL;
+  if (check_known(body, err) && check_fixed(document, body, err) && apply(old->sink, document, body, err))
+    return build(world, document, err);
   json_decref(document);
-  return err_set(err, "out of memory"), NULL;
+  return NULL;
 }
 
 struct definition *definition_load(const struct definition_world *world, const char *id, struct slice document, struct err *err) {
@@ -295,7 +352,7 @@ struct definition *definition_load(const struct definition_world *world, const c
 
 struct definition *definition_set_active(const struct definition_world *world, const struct definition *old, bool active,
                                          struct err *err) {
-  json_t *document = json_deep_copy(old->document);
+  json_t *document = document_of(old);
   if (document && json_object_set_new(document, "active", json_boolean(active)) < 0) {
     json_decref(document);
     document = NULL;
@@ -304,9 +361,9 @@ struct definition *definition_set_active(const struct definition_world *world, c
 }
 
 json_t *definition_show(const struct definition *d) {
-  json_t *shown = json_copy(d->document);
+  json_t *shown = document_of(d);
   for (const char *const *field = kept_fields + 1; shown && *field; field++) json_object_del(shown, *field);
-  if (shown && json_object_set_new(shown, "settings", sink_mask_settings(d->sink, d->settings)) < 0) {
+  if (shown && json_object_set_new(shown, "settings", sink_mask_settings(d->sink, json_object_get(shown, "settings"))) < 0) {
     json_decref(shown);
     shown = NULL;
   }

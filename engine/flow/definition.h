@@ -1,7 +1,8 @@
 // definition.h - a stream as its owner defined it: which records, through which script, to which sink, with which settings.
 //
 // Immutable and counted: a change makes a new one, so couriers and the API read it without locks. The JSON document is what the
-// store keeps and (with secrets masked, and a status) what the API shows.
+// store keeps and (with secrets masked, and a status) what the API shows. It is kept as text: as values it takes ten times the room,
+// and there may be thousands of streams.
 #pragma once
 #include "base/err.h"
 #include "journal/record.h"
@@ -14,7 +15,7 @@ enum { DEFINITION_ID_BYTES = 32, DEFINITION_NAME_BYTES = 200 };
 
 struct definition {
   char id[DEFINITION_ID_BYTES];
-  const char *name;         // borrowed from document, as the others
+  const char *name;
   const char *type;
   const char *script_name;  // NULL: none
   int64_t organisation;     // JOURNAL_ALL: every organisation's (an operator's stream)
@@ -24,10 +25,10 @@ struct definition {
   int64_t created_ms;
   uint64_t start;           // the journal's sequence it begins at
   struct sink *sink;        // a reference
-  const json_t *settings;   // checked, with defaults; secrets in the clear
+  struct slice settings;    // JSON: checked, with defaults; secrets in the clear
   char script_version[20];  // hash of the script's source; empty: no script
   struct program *program;  // NULL: records go to the sink as they are
-  json_t *document;         // all of the above
+  struct slice document;    // JSON: all of the above, the settings among them
 };
 
 // What a definition is made with: the sinks there are, and how to find a shared script's source (a copy for mem_free, or NULL).

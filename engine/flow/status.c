@@ -31,6 +31,7 @@ void status_ref(struct status *status) {
 void status_unref(struct status *status) {
   if (!status || atomic_fetch_sub(&status->refs, 1) != 1) return;
   pthread_mutex_destroy(&status->lock);
+  mem_free(status->last_error);
   mem_free(status->reasons);
   mem_free(status);
 }
@@ -62,35 +63,53 @@ static void make_utf8(char *text) {
 }
 
 const struct status_reason *status_reason(const struct status *status, size_t i) {
-  return status->reasons && i <= STATUS_REASONS && status->reasons[i].count ? &status->reasons[i] : NULL;
+  return i < status->reason_count ? &status->reasons[i] : NULL;
 }
 
-static bool same_reason(const struct status_reason *r, struct slice text) {
-  return slice_equal(slice_of(r->text), text);
+static struct status_reason *find_reason(const struct status *status, const char *text) {
+  for (size_t i = 0; i < status->reason_count; i++)
+    if (strcmp(status->reasons[i].text, text) == 0) return &status->reasons[i];
+  return NULL;
 }
 
-void status_count_filtered(struct status *status, struct slice text, uint64_t n) {
-  status_count(status, COUNT_FILTERED, n);
-  if (text.len >= STATUS_REASON_BYTES) text.len = STATUS_REASON_BYTES - 1;
-  pthread_mutex_lock(&status->lock);
-  if (!status->reasons) status->reasons = mem_zero(STATUS_REASONS + 1, sizeof *status->reasons);
-  size_t i = 0;
-  while (i < STATUS_REASONS && status_reason(status, i) && !same_reason(&status->reasons[i], text)) i++;
-  if (status->reasons) { // out of memory: the total above is counted all the same
-    struct status_reason *r = &status->reasons[i];
-    if (i == STATUS_REASONS) text = slice_of("other");
-    if (!r->count) snprintf(r->text, sizeof r->text, "%.*s", (int)text.len, text.at);
-    make_utf8(r->text);
-    r->count += n;
+// Most streams have a reason or two, so the room for all is not there from the start. NULL: out of memory.
+static struct status_reason *add_reason(struct status *status, const char *text) {
+  if (status->reason_count == status->reason_cap) {
+    size_t cap = status->reason_cap ? status->reason_cap * 2u : 1;
+    if (cap > STATUS_REASONS + 1) cap = STATUS_REASONS + 1;
+    struct status_reason *reasons = mem_grow(status->reasons, cap * sizeof *reasons);
+    if (!reasons) return NULL;
+    status->reasons = reasons;
+    status->reason_cap = (uint8_t)cap;
   }
+  struct status_reason *r = &status->reasons[status->reason_count++];
+  *r = (struct status_reason){0};
+  snprintf(r->text, sizeof r->text, "%s", text);
+  return r;
+}
+
+void status_count_filtered(struct status *status, struct slice reason, uint64_t n) {
+  char text[STATUS_REASON_BYTES];
+  snprintf(text, sizeof text, "%.*s", (int)(reason.len < sizeof text ? reason.len : sizeof text - 1), reason.at);
+  make_utf8(text);
+  status_count(status, COUNT_FILTERED, n);
+  pthread_mutex_lock(&status->lock);
+  struct status_reason *r = find_reason(status, text);
+  if (!r && status->reason_count < STATUS_REASONS) r = add_reason(status, text);
+  else if (!r) r = status->reason_count > STATUS_REASONS ? &status->reasons[STATUS_REASONS] : add_reason(status, "other");
+  if (r) r->count += n; // else the total above has it all the same
   pthread_mutex_unlock(&status->lock);
 }
 
 void status_set_error(struct status *status, const char *error) {
+  size_t len = error ? strnlen(error, STATUS_ERROR_BYTES - 1) : 0;
+  char *copy = len ? mem_copy(error, len) : NULL; // out of memory: the state says that something is wrong
+  if (copy) make_utf8(copy);
   pthread_mutex_lock(&status->lock);
-  snprintf(status->last_error, sizeof status->last_error, "%s", error ? error : "");
-  make_utf8(status->last_error);
+  char *before = status->last_error;
+  status->last_error = copy;
   pthread_mutex_unlock(&status->lock);
+  mem_free(before);
 }
 
 uint64_t status_lag(const struct status *status) {
@@ -123,7 +142,7 @@ json_t *status_show(struct status *status, const char *script_version) {
       "{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:f}", "state", stream_state_name(atomic_load(&status->state)), "remote_status",
       status->remote_active ? "active" : "deactivated", "last_http_status", http ? json_integer(http) : json_null(),
       "last_delivery_at", time_or_null(atomic_load(&status->last_delivery_ms)), "last_error",
-      status->last_error[0] ? json_string(status->last_error) : json_null(), "filtered_by", show_reasons(status), "lag_records",
+      status->last_error ? json_string(status->last_error) : json_null(), "filtered_by", show_reasons(status), "lag_records",
       (json_int_t)lag, "lag_seconds", status_lag_seconds(status));
   pthread_mutex_unlock(&status->lock);
   static const char *const names[STATUS_COUNTS] = {"delivered", "filtered", "dead", "expired", "retries"};

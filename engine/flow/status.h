@@ -36,9 +36,10 @@ struct status {
   _Atomic int64_t settled_ms, last_delivery_ms;
   atomic_int last_http_status;
   pthread_mutex_t lock; // for what follows
-  char last_error[STATUS_ERROR_BYTES];
+  char *last_error; // NULL: none
+  struct status_reason *reasons; // the first 20 reasons of a drop, then "other"
+  uint8_t reason_count, reason_cap;
   bool remote_active;
-  struct status_reason *reasons; // the first 20 reasons of a drop, then "other"; NULL: none yet
 };
 
 struct status *status_new(void); // one reference; NULL when out of memory
@@ -55,7 +56,7 @@ void status_count(struct status *status, enum status_count which, uint64_t n);
 // Walks the reasons that were counted: `for (size_t i = 0; (r = status_reason(status, i)); i++)`, with the lock held.
 const struct status_reason *status_reason(const struct status *status, size_t i);
 void status_count_filtered(struct status *status, struct slice reason, uint64_t n);
-void status_set_error(struct status *status, const char *error); // NULL: none
+void status_set_error(struct status *status, const char *error); // cut to STATUS_ERROR_BYTES; NULL or empty: none
 uint64_t status_lag(const struct status *status); // records matched and not settled
 double status_lag_seconds(const struct status *status); // age of what was settled last while something waits; else 0
 // The "status" member of a stream as the API shows it. New reference.

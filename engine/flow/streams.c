@@ -5,7 +5,6 @@
 #include "base/mem.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct streams {
@@ -110,7 +109,6 @@ struct change {
   struct pool_check check;
   struct store_write write;
   struct store_change changes[3];
-  char *document;
   char id[DEFINITION_ID_BYTES];
   struct courier_command command;
 };
@@ -124,7 +122,6 @@ static void finish(struct change *c, enum streams_outcome outcome, const struct 
   if (c->kind == REMOVE && outcome == STREAMS_DONE) take_out(c->all, c->entry);
   c->done(&answer, c->arg);
   definition_unref(c->next);
-  free(c->document);
   mem_free(c);
 }
 
@@ -165,10 +162,7 @@ static void undone(struct store_write *write) {
 
 // The courier can't use what was stored: the store goes back to what was.
 static void undo(struct change *c) {
-  char *was = c->kind == CHANGE ? json_dumps(c->entry->definition->document, JSON_COMPACT) : NULL;
-  free(c->document);
-  c->document = was;
-  c->changes[0].value = was ? slice_of(was) : (struct slice){0};
+  c->changes[0].value = c->kind == CHANGE ? c->entry->definition->document : (struct slice){0};
   c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 1, .done = undone};
   store_submit(c->all->options.store, &c->write);
 }
@@ -230,13 +224,7 @@ static void stored(struct store_write *write) {
 }
 
 static void store(struct change *c) {
-  c->document = json_dumps(c->next->document, JSON_COMPACT);
-  if (!c->document) {
-    struct err err = {"out of memory"};
-    finish(c, STREAMS_FAILED, &err);
-    return;
-  }
-  c->changes[0] = (struct store_change){.table = STORE_STREAMS, .key = slice_of(c->id), .value = slice_of(c->document)};
+  c->changes[0] = (struct store_change){.table = STORE_STREAMS, .key = slice_of(c->id), .value = c->next->document};
   c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 1, .done = stored};
   store_submit(c->all->options.store, &c->write);
 }

@@ -18,9 +18,11 @@
 enum {
   TIMEOUT_MS = 30000, // of a request that sets none
   OWN_HEADERS = 3,
-  EXPECT_BYTES = 1 << 16, // curl asks "Expect: 100-continue" only for bodies of a megabyte
-  READ_BYTES = 4096,      // at a time; curl allocates them anew for each request
-  BODY_KEPT_BYTES = 8192  // room for an answer that a pooled transfer keeps
+  EXPECT_BYTES = 1 << 16,       // curl asks "Expect: 100-continue" only for bodies of a megabyte
+  READ_BYTES = 4096,            // at a time; curl allocates them anew for each request
+  WRITE_BYTES = 16 << 10,       // at a time, the least that curl takes; each handle keeps a buffer of so many
+  LARGE_WRITE_BYTES = 64 << 10, // the same for a body that is longer
+  BODY_KEPT_BYTES = 8192        // room for an answer that a pooled transfer keeps
 };
 
 // A pooled easy handle and the one request it carries.
@@ -33,6 +35,7 @@ struct transfer {
   struct curl_slist *headers; // nodes that point to the request's own lines: nothing is copied
   size_t headers_cap;
   char *url;                      // the one that is set and checked
+  long write_bytes;               // as set
   bool particular;                // has options that the next request must not inherit
   unsigned permitted;             // addresses that the egress policy let pass
   char refused[INET6_ADDRSTRLEN]; // the last that it did not; empty: none
@@ -114,6 +117,14 @@ static size_t body_came(char *at, size_t size, size_t count, void *arg) {
 
 // Easy handles
 
+// curl gives the buffer of another size back.
+static void set_write_bytes(struct transfer *t, size_t body) {
+  long bytes = body > WRITE_BYTES ? LARGE_WRITE_BYTES : WRITE_BYTES;
+  if (t->write_bytes == bytes) return;
+  curl_easy_setopt(t->easy, CURLOPT_UPLOAD_BUFFERSIZE, bytes);
+  t->write_bytes = bytes;
+}
+
 static void set_constants(struct transfer *t) {
   CURL *easy = t->easy;
   struct http_client *client = t->client;
@@ -186,7 +197,9 @@ static void give_back(struct transfer *t) {
     return;
   }
   if (t->particular) {
-    curl_easy_reset(t->easy);
+    curl_easy_reset(
+        t->easy); // it forgets the size of its buffer and keeps the buffer: the next request sets it again
+    t->write_bytes = 0;
     set_constants(t);
     t->particular = false;
     mem_free(t->url);
@@ -258,6 +271,7 @@ static bool set_method(struct transfer *t, const struct http_send *send) {
        head = !strcmp(send->method, "HEAD");
   bool body = post || send->body.len || !strcmp(send->method, "PUT") || !strcmp(send->method, "PATCH");
   if (body) {
+    set_write_bytes(t, send->body.len);
     curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
     curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, send->body.at ? send->body.at : "");
     curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)send->body.len);

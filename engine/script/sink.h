@@ -78,9 +78,9 @@ struct sink_runner;
 struct sink_binding; // a sink with one stream's settings, in a runner
 struct sink_runner *sink_runner_new(struct err *err);
 void sink_runner_free(struct sink_runner *runner);
-// Settings must be checked ones. Works out framing and batch limits for these settings (max_records,
-// max_bytes, max_seconds).
-struct sink_binding *sink_bind(struct sink_runner *runner, struct sink *sink, const json_t *settings,
+// Settings must be checked ones, as JSON text, which is kept by the caller until sink_unbind. Works out
+// framing and batch limits for these settings (max_records, max_bytes, max_seconds).
+struct sink_binding *sink_bind(struct sink_runner *runner, struct sink *sink, struct slice settings,
                                struct err *err);
 void sink_unbind(struct sink_binding *binding); // takes NULL
 

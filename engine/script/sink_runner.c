@@ -11,7 +11,6 @@
 #include "script/sink_view.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 enum { LINES_BYTES = 256 << 10 };
 
@@ -111,8 +110,7 @@ static bool prepare(struct sink_binding *b, struct err *err) {
   struct lua_failure failure;
   if (!state->lua && !load(state, err)) return false;
   if (b->generation == state->generation) return true;
-  if (!lua_json_read(state->lua, slice_make(b->settings, b->settings_len), err))
-    return err_prepend(err, "settings");
+  if (!lua_json_read(state->lua, b->settings, err)) return err_prepend(err, "settings");
   if (!lua_state_protect(state->lua, keep_settings, b, 1, 0, &failure))
     return lua_failure_err(&failure, state->sink->file, err);
   b->generation = state->generation;
@@ -123,7 +121,7 @@ static bool fail(struct sink_call *call, const struct lua_failure *failure) {
   const struct sink_binding *b = call->binding;
   struct err own = {0};
   lua_failure_err(failure, b->state->sink->file, &own);
-  sink_secrets_hide(b->state->sink, slice_make(b->settings, b->settings_len), own.text);
+  sink_secrets_hide(b->state->sink, b->settings, own.text);
   return err_set(call->err, "%s", own.text);
 }
 
@@ -185,26 +183,22 @@ static uint32_t limit_from(const json_t *settings, const char *name, double fact
   return number < 1 ? 1 : number > most ? most : (uint32_t)number;
 }
 
-static bool set_limits(struct sink_binding *b, const json_t *settings, struct err *err) {
+static bool set_limits(struct sink_binding *b, struct err *err) {
   struct sink *sink = b->state->sink;
   b->limits.framing = sink_own_of(sink)->framing;
   struct sink_call call = {.binding = b, .out = &b->limits.framing, .err = err};
   if (sink_own_of(sink)->framing_by_settings && !sink_runner_call(&call, ask_framing)) return false;
+  json_t *settings = json_loadb(b->settings.at, b->settings.len, 0, NULL);
+  if (!settings) return err_set(err, "out of memory");
   b->limits.records = limit_from(settings, "max_records", 1, LIMIT_BATCH_RECORDS, sink->batch_records);
   b->limits.bytes = limit_from(settings, "max_bytes", 1, LIMIT_BATCH_BYTES, sink->batch_bytes);
   b->limits.hold_ms = limit_from(settings, "max_seconds", 1000, LIMIT_HOLD_MS, sink->batch_ms);
   if (b->limits.framing == SINK_ONE) b->limits.records = 1;
+  json_decref(settings);
   return true;
 }
 
-static bool keep_text(struct sink_binding *b, const json_t *settings, struct err *err) {
-  char *text = json_dumps(settings, JSON_COMPACT);
-  if (text) b->settings = mem_copy(text, b->settings_len = strlen(text));
-  free(text);
-  return b->settings || err_set(err, "out of memory");
-}
-
-struct sink_binding *sink_bind(struct sink_runner *runner, struct sink *sink, const json_t *settings,
+struct sink_binding *sink_bind(struct sink_runner *runner, struct sink *sink, struct slice settings,
                                struct err *err) {
   struct sink_state *state = find_state(runner, sink);
   if (!state) state = add_state(runner, sink);
@@ -216,8 +210,9 @@ struct sink_binding *sink_bind(struct sink_runner *runner, struct sink *sink, co
   }
   state->bindings++;
   b->state = state;
+  b->settings = settings;
   b->table = LUA_NOREF;
-  if (keep_text(b, settings, err) && prepare(b, err) && set_limits(b, settings, err)) return b;
+  if (prepare(b, err) && set_limits(b, err)) return b;
   sink_unbind(b);
   return NULL;
 }
@@ -228,7 +223,6 @@ void sink_unbind(struct sink_binding *b) {
   if (state->lua && b->generation == state->generation)
     luaL_unref(state->lua->L, LUA_REGISTRYINDEX, b->table);
   if (--state->bindings == 0) drop_state(state);
-  mem_free(b->settings);
   mem_free(b);
 }
 

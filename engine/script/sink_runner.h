@@ -27,8 +27,7 @@ struct sink_state {
 
 struct sink_binding {
   struct sink_state *state;
-  char *settings; // JSON
-  size_t settings_len;
+  struct slice settings; // JSON, the caller's
   int table; // registry reference of the settings as Lua sees them, good for one generation
   uint64_t generation;
   struct sink_limits limits;

@@ -58,7 +58,7 @@ static int open_world(void **state) {
   write_file(
       "sinks/pager.lua",
       slice_of("return { api = 1, name = 'pager', title = 'Pager', accepts = { 'alert' }, framing = 'one',\n"
-               "  settings = {}, batch = { records = 1, bytes = 1000 },\n"
+               "  settings = { { 'token', label = 'Token', type = 'secret' } }, batch = { records = 1, bytes = 1000 },\n"
                "  map = function(rec, ctx) return rec end,\n"
                "  request = function(batch, settings) return { url = 'http://127.0.0.1/' } end }\n"));
   write_file("scripts/shared-1.lua", slice_of("return { api = 1 } -- shared"));
@@ -128,14 +128,29 @@ static struct definition *create(const char *fields) {
 }
 
 static struct definition *try_change(const struct definition *old, const char *change, struct err *err) {
-  json_t *body = json_of(change), *before = json_deep_copy(old->document);
+  json_t *body = json_of(change), *before = json_deep_copy(body);
+  char *document = strndup(old->document.at, old->document.len); // mem_copy may be made to fail
   struct definition *d = definition_change(&world, old, body, err);
-  assert_true(json_equal(old->document, before));
+  assert_true(json_equal(body, before)); // the caller's
+  assert_true(slice_is(old->document, document)); // what is made does not change
+  free(document);
   json_decref(before);
   json_decref(body);
   return d;
 }
 
+static json_t *json_of_slice(struct slice text) {
+  json_t *json = json_loadb(text.at, text.len, 0, NULL);
+  assert_non_null(json);
+  return json;
+}
+
+// The text of a setting until the next call, or NULL.
 static const char *setting(const struct definition *d, const char *name) {
-  return json_string_value(json_object_get(d->settings, name));
+  static char text[PATH_ROOM];
+  json_t *settings = json_of_slice(d->settings);
+  const char *value = json_string_value(json_object_get(settings, name));
+  if (value) snprintf(text, sizeof text, "%s", value);
+  json_decref(settings);
+  return value ? text : NULL;
 }

@@ -32,7 +32,7 @@ static void what_is_not_given_has_its_default(void **state) {
   assert_int_equal(definition_script(d).len, 0);
   assert_string_equal(d->sink->name, "rest");
   assert_string_equal(setting(d, "method"), "POST");
-  assert_int_equal(json_integer_value(json_object_get(d->settings, "timeout_s")), 30);
+  assert_true(slice_is(d->settings, "{\"url\":\"https://a.example/in\",\"method\":\"POST\",\"auth\":\"none\",\"timeout_s\":30}"));
   char expected[600];
   snprintf(expected, sizeof expected,
            "{\"id\":\"%s\",\"name\":\"Fleet\",\"organisation_id\":null,\"type\":\"usage\",\"sink\":\"rest\","
@@ -190,15 +190,28 @@ static void a_sink_that_maps_has_a_program_without_a_script(void **state) {
   definition_unref(d);
 }
 
+static void contexts_are_made_for_what_reads_them(void **state) {
+  (void)state;
+  struct definition *script = create("{\"script\":\"return { api = 1 }\"}");
+  struct definition *map = create("{\"type\":\"alerts\",\"sink\":\"pager\",\"settings\":{}}");
+  assert_true(script->program->context.len > 0);
+  assert_int_equal(script->program->sink_context.len, 0);
+  assert_int_equal(map->program->context.len, 0);
+  assert_true(map->program->sink_context.len > 0);
+  definition_unref(map);
+  definition_unref(script);
+}
+
 static void secrets_do_not_reach_the_workers(void **state) {
   (void)state;
-  struct definition *d =
-      create("{\"script\":\"return { api = 1 "
-             "}\",\"settings\":{\"url\":\"https://a.example\",\"auth\":\"bearer\",\"token\":\"t0p\"}}");
+  struct definition *d = create("{\"type\":\"alerts\",\"sink\":\"pager\",\"script\":\"return { api = 1 }\","
+                                "\"settings\":{\"token\":\"t0p\"}}");
+  assert_string_equal(setting(d, "token"), "t0p");
   char *context = mem_copy(d->program->context.at, d->program->context.len);
   char *sink_context = mem_copy(d->program->sink_context.at, d->program->sink_context.len);
   assert_null(strstr(context, "t0p"));
   assert_null(strstr(sink_context, "t0p"));
+  assert_non_null(strstr(sink_context, "\"settings\":{}"));
   mem_free(context);
   mem_free(sink_context);
   definition_unref(d);
@@ -209,11 +222,11 @@ static void what_is_stored_reads_back_the_same(void **state) {
   struct definition *d =
       create("{\"script\":\"return { api = 1 }\",\"organisation_id\":7,\"in_flight\":3,\"active\":false,"
              "\"settings\":{\"url\":\"https://a.example\",\"signing_secret\":\"s3cret\"}}");
-  char *text = json_dumps(d->document, JSON_COMPACT);
+  char *text = mem_copy(d->document.at, d->document.len);
   struct err err = {0};
   struct definition *loaded = definition_load(&world, d->id, slice_of(text), &err);
   assert_string_equal(err.text, "");
-  assert_true(json_equal(loaded->document, d->document));
+  assert_true(slice_equal(loaded->document, d->document));
   assert_string_equal(loaded->id, d->id);
   assert_string_equal(loaded->script_version, d->script_version);
   assert_string_equal(setting(loaded, "signing_secret"), "s3cret");
@@ -224,7 +237,17 @@ static void what_is_stored_reads_back_the_same(void **state) {
     assert_null(definition_load(&world, d->id, slice_make(text, len), &why));
     assert_non_null(strstr(why.text, d->id));
   }
-  free(text);
+  mem_free(text);
+  definition_unref(d);
+}
+
+// Its text is found by walking the document's: neither another member's name or value may pass for it.
+static void settings_are_told_from_what_looks_like_them(void **state) {
+  (void)state;
+  struct definition *d = create(
+      "{\"name\":\"\\\"settings\\\":{}\",\"parameters\":{\"settings\":{\"url\":\"http://b\"},\"deep\":[[{\"settings\":1}]]}}");
+  assert_string_equal(d->name, "\"settings\":{}");
+  assert_string_equal(setting(d, "url"), "https://a.example/in");
   definition_unref(d);
 }
 
@@ -266,6 +289,8 @@ int main(void) {
       cmocka_unit_test(a_sink_that_maps_has_a_program_without_a_script),
       cmocka_unit_test(secrets_do_not_reach_the_workers),
       cmocka_unit_test(what_is_stored_reads_back_the_same),
+      cmocka_unit_test(settings_are_told_from_what_looks_like_them),
+      cmocka_unit_test(contexts_are_made_for_what_reads_them),
       cmocka_unit_test(without_memory_it_says_so),
   };
   return cmocka_run_group_tests(tests, open_world, close_world);

@@ -126,6 +126,28 @@ static void empty_and_large_bodies_are_sent(void **state) {
   free(large);
 }
 
+static void bodies_of_all_sizes_share_a_handle(void **state) {
+  // Proves: a handle that has sent a small body sends a large one whole, and the other way round, also after
+  // its options were reset; its buffer for writing is of the size that it is told.
+  (void)state;
+  static const size_t sizes[] = {100, 500000, 16384, 16385, 500000, 1};
+  char *bytes = malloc(500000);
+  memset(bytes, 'y', 500000);
+  for (int particular = 0; particular < 2; particular++)
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+      struct call c = {.send = {.body = slice_make(bytes, sizes[i])}};
+      if (particular) c.send.username = "u", c.send.password = "p";
+      char line[64];
+      snprintf(line, sizeof line, "\r\nContent-Length: %zu\r\n", sizes[i]);
+      start(&c, "/echo");
+      finish();
+      assert_int_equal(c.status, 200);
+      assert_non_null(strstr(c.body, line));
+    }
+  assert_int_equal(receiver.connections, 1);
+  free(bytes);
+}
+
 static void send_again(struct call *c) {
   if (c->told >= 100) return;
   struct err err = {0};
@@ -423,6 +445,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(request_is_sent_as_given, set_up, tear_down),
       cmocka_unit_test_setup_teardown(empty_and_large_bodies_are_sent, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(bodies_of_all_sizes_share_a_handle, set_up, tear_down),
       cmocka_unit_test_setup_teardown(connections_are_reused, set_up, tear_down),
       cmocka_unit_test_setup_teardown(broken_idle_connection_is_replaced, set_up, tear_down),
       cmocka_unit_test_setup_teardown(long_answers_are_cut, set_up, tear_down),

@@ -39,8 +39,14 @@ static json_t *checked(const struct sink *sink, const char *text) {
   return settings;
 }
 
+struct kept_text { // a binding's settings
+  struct kept_text *next;
+  char *json;
+};
+
 struct bound {
   struct sink *sink;
+  struct kept_text *texts;
   struct sink_runner *runner;
   struct sink_binding *binding;
   struct sink_request request;
@@ -50,9 +56,11 @@ struct bound {
 
 static struct sink_binding *bound_to(struct bound *b, const char *settings) {
   json_t *s = checked(b->sink, settings);
-  struct sink_binding *binding = sink_bind(b->runner, b->sink, s, &b->err);
+  struct kept_text *text = malloc(sizeof *text);
+  *text = (struct kept_text){b->texts, json_dumps(s, JSON_COMPACT)};
+  b->texts = text;
   json_decref(s);
-  return binding;
+  return sink_bind(b->runner, b->sink, slice_of(text->json), &b->err);
 }
 
 static void open_bound(struct bound *b, struct sink *sink, const char *settings) {
@@ -64,6 +72,11 @@ static void open_bound(struct bound *b, struct sink *sink, const char *settings)
 
 static void close_bound(struct bound *b) {
   sink_unbind(b->binding);
+  for (struct kept_text *text; (text = b->texts);) {
+    b->texts = text->next;
+    free(text->json);
+    free(text);
+  }
   sink_runner_free(b->runner);
   sink_unref(b->sink);
 }

@@ -139,6 +139,18 @@ static void long_and_empty_reasons_are_reasons_too(void **state) {
   status_unref(s);
 }
 
+// A hostile worker's: what is shown of it is one reason, however often it comes.
+static void a_reason_that_is_no_text_is_one_reason(void **state) {
+  (void)state;
+  struct status *s = new_status();
+  for (int i = 0; i < 3; i++) status_count_filtered(s, slice_of("cut \xc3"), 2);
+  json_t *json = shown(s), *reasons = json_object_get(json, "filtered_by");
+  assert_int_equal(json_object_size(reasons), 1);
+  assert_int_equal(number_of(reasons, "cut ?"), 6);
+  json_decref(json);
+  status_unref(s);
+}
+
 static void without_memory_for_reasons_the_sum_is_still_right(void **state) {
   (void)state;
   struct status *s = new_status();
@@ -149,6 +161,26 @@ static void without_memory_for_reasons_the_sum_is_still_right(void **state) {
   json_t *json = shown(s);
   assert_int_equal(number_of(json, "filtered"), 7);
   assert_int_equal(number_of(json_object_get(json, "filtered_by"), "second"), 4);
+  json_decref(json);
+  mem_fail_at(1);
+  status_count_filtered(s, slice_of("third"), 5); // no room for more than one
+  mem_fail_at(0);
+  json = shown(s);
+  assert_int_equal(number_of(json, "filtered"), 12);
+  assert_int_equal(json_object_size(json_object_get(json, "filtered_by")), 1);
+  json_decref(json);
+  status_unref(s);
+}
+
+static void without_memory_for_an_error_there_is_none_to_show(void **state) {
+  (void)state;
+  struct status *s = new_status();
+  status_set_error(s, "first");
+  mem_fail_at(1);
+  status_set_error(s, "second");
+  mem_fail_at(0);
+  json_t *json = shown(s);
+  assert_true(json_is_null(json_object_get(json, "last_error"))); // the first is no longer true
   json_decref(json);
   status_unref(s);
 }
@@ -257,6 +289,8 @@ int main(void) {
       cmocka_unit_test(counts_are_shown_by_their_names),
       cmocka_unit_test(the_first_twenty_reasons_have_names_and_the_rest_is_other),
       cmocka_unit_test(long_and_empty_reasons_are_reasons_too),
+      cmocka_unit_test(a_reason_that_is_no_text_is_one_reason),
+      cmocka_unit_test(without_memory_for_an_error_there_is_none_to_show),
       cmocka_unit_test(without_memory_for_reasons_the_sum_is_still_right),
       cmocka_unit_test(any_error_can_be_shown),
       cmocka_unit_test(the_lag_is_what_waits_in_the_journal_and_in_the_window),

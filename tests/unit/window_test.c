@@ -349,6 +349,29 @@ static void without_memory_nothing_changes(void **state) {
   buf_fini(&bytes);
 }
 
+// Few entries are worth no allocation each time; more are, for thousands of streams keep theirs.
+static void little_room_is_kept(void **state) {
+  (void)state;
+  struct window w = {0};
+  for (uint64_t round = 0; round < 2; round++) {
+    for (uint64_t s = 1; s <= 64; s++) {
+      assert_true(window_reserve(&w));
+      window_push(&w, round * 64 + s, false);
+    }
+    for (uint64_t o = 0; o < 64; o++)
+      window_mark(&w, round * 64 + o, WINDOW_SETTLED);
+    assert_int_equal(w.cap, 64);
+  }
+  for (uint64_t s = 129; s <= 129 + 64; s++) {
+    assert_true(window_reserve(&w));
+    window_push(&w, s, false);
+  }
+  for (uint64_t o = 128; o <= 128 + 64; o++)
+    window_mark(&w, o, WINDOW_SETTLED);
+  assert_int_equal(w.cap, 0);
+  window_fini(&w);
+}
+
 static void the_room_of_a_burst_is_given_back(void **state) {
   (void)state;
   struct window w = {0};
@@ -376,6 +399,7 @@ int main(void) {
       cmocka_unit_test(truncated_bytes_are_refused),
       cmocka_unit_test(damaged_bytes_do_no_harm),
       cmocka_unit_test(without_memory_nothing_changes),
+      cmocka_unit_test(little_room_is_kept),
       cmocka_unit_test(the_room_of_a_burst_is_given_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
