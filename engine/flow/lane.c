@@ -11,9 +11,11 @@
 
 enum { EAGER_BYTES = 64 << 10, PATIENCE_MS = 15 }; // while jobs are under way a batch fills up to this, or for so long
 
-struct lane_buckets {
-  uint32_t records[LANE_BUCKETS]; // under way; also those a hollow batch waits for
+struct lane_table {
+  uint32_t records[LANE_BUCKETS]; // under way, by bucket; also those a hollow batch waits for
   uint8_t lane[LANE_BUCKETS];     // where they are
+  uint32_t lane_count;
+  struct lane *lanes[]; // made when first needed
 };
 
 static const uint64_t NO_ENDPOINT = (uint64_t)1 << 63;
@@ -31,13 +33,19 @@ static uint8_t bucket_of(const struct harvest_item *item) {
   return (uint8_t)(hash_u64(key_of(item)) % LANE_BUCKETS);
 }
 
+static struct lane_table *table_new(uint32_t lanes) {
+  struct lane_table *table = mem_zero(1, sizeof *table + lanes * sizeof table->lanes[0]);
+  if (table) table->lane_count = lanes;
+  return table;
+}
+
 static struct lane *lane_new(struct stream *s, uint64_t key) {
   struct lane *lane = mem_zero(1, sizeof *lane);
   if (!lane) return NULL;
   lane->stream = s;
   lane->key = key;
   list_init(&lane->batches);
-  if (!single(s)) s->lanes[key] = lane;
+  if (!single(s)) s->table->lanes[key] = lane;
   else if (!map_put(&s->by_endpoint, key, lane)) {
     mem_free(lane);
     return NULL;
@@ -70,10 +78,10 @@ static bool filling(const struct stream *s, const struct lane *lane) {
 static struct lane *pick(struct stream *s, uint8_t bucket) {
   struct lane *best = NULL;
   uint32_t own = bucket % s->outfit->definition->in_flight;
-  if (s->spread) return s->lanes[own] ? s->lanes[own] : lane_new(s, own);
+  if (s->spread) return s->table->lanes[own] ? s->table->lanes[own] : lane_new(s, own);
   if (s->filling && filling(s, s->filling)) return s->filling;
   for (uint32_t i = 0; i < s->outfit->definition->in_flight; i++) {
-    struct lane *lane = s->lanes[i];
+    struct lane *lane = s->table->lanes[i];
     if (!lane) {
       lane = lane_new(s, i);
       if (lane) best = lane;
@@ -91,7 +99,7 @@ static struct lane *pick(struct stream *s, uint8_t bucket) {
 
 // The lane where records of this bucket are under way, or NULL.
 static struct lane *lane_at(const struct stream *s, uint8_t bucket) {
-  return s->buckets && s->buckets->records[bucket] ? s->lanes[s->buckets->lane[bucket]] : NULL;
+  return s->table && s->table->records[bucket] ? s->table->lanes[s->table->lane[bucket]] : NULL;
 }
 
 static struct lane *lane_for(struct stream *s, const struct harvest_item *item, bool *joins) {
@@ -99,12 +107,12 @@ static struct lane *lane_for(struct stream *s, const struct harvest_item *item, 
   *joins = lane != NULL;
   if (lane) return lane;
   if (single(s)) return lane_new(s, key_of(item));
-  if (!s->buckets && !(s->buckets = mem_zero(1, sizeof *s->buckets))) return NULL;
+  if (!s->table && !(s->table = table_new(s->outfit->definition->in_flight))) return NULL;
   return pick(s, bucket_of(item));
 }
 
 void lane_leave(struct stream *s, const struct batch_item *item) {
-  if (item->last && !single(s) && s->buckets->records[item->bucket]) s->buckets->records[item->bucket]--;
+  if (item->last && !single(s) && s->table->records[item->bucket]) s->table->records[item->bucket]--;
 }
 
 void lane_lighten(struct lane *lane, uint32_t bytes) {
@@ -204,12 +212,12 @@ bool lane_put(struct stream *s, const struct harvest_item *item, struct batch_ou
   if (!b && lane) b = batch_for(lane, output);
   output->bucket = bucket_of(item);
   if (!b || !batch_add(b, output)) {
-    if (!hollow && output->number && !single(s)) s->buckets->records[output->bucket]--; // its first outputs are there, its last will not be
+    if (!hollow && output->number && !single(s)) s->table->records[output->bucket]--; // its first outputs are there, its last will not be
     return false;
   }
   if (!hollow && !output->number && !single(s)) {
-    s->buckets->records[output->bucket]++;
-    s->buckets->lane[output->bucket] = (uint8_t)lane->key;
+    s->table->records[output->bucket]++;
+    s->table->lane[output->bucket] = (uint8_t)lane->key;
   }
   lane->held_bytes += output->body.len;
   s->held_bytes += output->body.len;
@@ -224,7 +232,7 @@ void lane_record_passed(struct stream *s, const struct harvest_item *item) {
   struct lane *lane = single(s) ? map_get(&s->by_endpoint, key_of(item)) : lane_at(s, bucket_of(item));
   struct batch *b = lane ? hollow_for(lane, item->sequence) : NULL;
   if (!b) return;
-  if (!single(s)) s->buckets->records[bucket_of(item)]--;
+  if (!single(s)) s->table->records[bucket_of(item)]--;
   one_less_missing(lane, b);
   if (single(s) && list_empty(&lane->batches)) lane_free(lane);
   else lane_offer(lane, false);
@@ -250,7 +258,7 @@ void lane_due(struct lane *lane) {
 void lane_next(struct lane *lane) {
   struct stream *s = lane->stream;
   lane->state = LANE_IDLE;
-  if (s->buckets && !s->held_bytes && !s->hollow && !s->sending) *s->buckets = (struct lane_buckets){0}; // forgets what was lost
+  if (s->table && !s->held_bytes && !s->hollow && !s->sending) memset(s->table->records, 0, sizeof s->table->records); // what was lost
   if (list_empty(&lane->batches)) {
     if (single(s)) lane_free(lane);
     return;
@@ -270,14 +278,14 @@ static void drop(struct lane *lane) {
 void lane_free(struct lane *lane) {
   struct stream *s = lane->stream;
   if (single(s)) map_remove(&s->by_endpoint, lane->key);
-  else s->lanes[lane->key] = NULL;
+  else s->table->lanes[lane->key] = NULL;
   drop(lane);
 }
 
 struct lane *lane_each(struct stream *s, size_t *i) {
   if (single(s)) return map_each(&s->by_endpoint, i);
-  while (*i < LIMIT_IN_FLIGHT)
-    if (s->lanes[(*i)++]) return s->lanes[*i - 1];
+  while (s->table && *i < s->table->lane_count)
+    if (s->table->lanes[(*i)++]) return s->table->lanes[*i - 1];
   return NULL;
 }
 
@@ -343,9 +351,8 @@ void lanes_free(struct stream *s) {
   struct lane *lane;
   for (size_t i = 0; (lane = lane_each(s, &i));) drop(lane);
   map_fini(&s->by_endpoint);
-  memset(s->lanes, 0, sizeof s->lanes);
-  mem_free(s->buckets);
-  s->buckets = NULL;
+  mem_free(s->table);
+  s->table = NULL;
   s->filling = NULL;
   list_init(&s->ready_lanes);
   s->hollow = 0;

@@ -54,23 +54,31 @@ struct journal_block *stage_find(const struct stage *stage, uint64_t sequence) {
 }
 
 void stage_hint(struct stage *stage, struct stage_line *line, uint32_t number) {
-  assert(line->count < STAGE_BLOCKS);
-  line->hints[(line->head + line->count++) % STAGE_BLOCKS] = number;
+  uint64_t bit = (uint64_t)1 << number % STAGE_BLOCKS;
+  assert(!(line->waits & bit));
+  line->waits |= bit;
   at(stage, number)->waiting++;
 }
 
+// The number of the oldest block it waits for, which it does.
+static uint32_t oldest(const struct stage *stage, const struct stage_line *line) {
+  uint32_t first = stage->first % STAGE_BLOCKS;
+  uint64_t in_order = line->waits >> first | line->waits << (STAGE_BLOCKS - first) % STAGE_BLOCKS;
+  return stage->first + (uint32_t)__builtin_ctzll(in_order);
+}
+
 struct journal_block *stage_next(const struct stage *stage, const struct stage_line *line) {
-  return line->count ? at(stage, line->hints[line->head])->block : NULL;
+  return line->waits ? at(stage, oldest(stage, line))->block : NULL;
 }
 
 void stage_done(struct stage *stage, struct stage_line *line) {
-  at(stage, line->hints[line->head])->waiting--;
-  line->head = (uint8_t)((line->head + 1) % STAGE_BLOCKS);
-  line->count--;
+  uint32_t number = oldest(stage, line);
+  line->waits &= ~((uint64_t)1 << number % STAGE_BLOCKS);
+  at(stage, number)->waiting--;
   stage->moves++;
 }
 
 void stage_fall_behind(struct stage *stage, struct stage_line *line) {
-  while (line->count) stage_done(stage, line);
+  while (line->waits) stage_done(stage, line);
   line->lost = true;
 }

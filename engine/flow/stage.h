@@ -6,7 +6,7 @@
 #pragma once
 #include "journal/journal.h"
 
-enum { STAGE_BLOCKS = 64 }; // a power of two, for the numbers wrap around
+enum { STAGE_BLOCKS = 64 }; // the bits of a stage_line; the numbers of blocks wrap around
 
 struct stage {
   struct staged {
@@ -19,11 +19,10 @@ struct stage {
   uint64_t moves;      // how often a stream has finished with a block
 };
 
-// The stream's side: the numbers of the blocks it waits for, oldest first.
+// The stream's side.
 struct stage_line {
-  uint32_t hints[STAGE_BLOCKS];
-  uint8_t head, count;
-  bool lost; // out of line
+  uint64_t waits; // for blocks: a bit for each, by its number modulo STAGE_BLOCKS
+  bool lost;      // out of line
 };
 
 bool stage_room(const struct stage *stage);
@@ -38,5 +37,5 @@ struct journal_block *stage_next(const struct stage *stage, const struct stage_l
 void stage_done(struct stage *stage, struct stage_line *line); // with that block
 void stage_fall_behind(struct stage *stage, struct stage_line *line);
 static inline bool stage_waits_for_first(const struct stage *stage, const struct stage_line *line) {
-  return line->count && line->hints[line->head] == stage->first;
+  return line->waits >> stage->first % STAGE_BLOCKS & 1;
 }

@@ -52,60 +52,56 @@ struct lane { // one order of delivery
   bool patient; // waits for the receiver's Retry-After
 };
 
-struct stream {
+struct stream { // what every record needs comes first
   struct courier *courier;
   struct outfit *outfit;
-  struct outfit *awaited; // a change of lanes' shape waits until no request is out; NULL: none
   struct status *status;
   struct router_entry route;
-  unsigned worker;
-
-  struct window window;
-  uint64_t next;         // sequence of the journal to read next
-  uint64_t counted;      // its status counts as matched what lies before this, whatever is routed again
-  uint64_t cursor;       // ordinal to look from for what is to be read again
-  bool caught_up;        // has read all that the courier has routed
-  struct stage_line line; // its place among the courier's staged blocks
-  bool fetching;         // a read from disk is under way
-  bool choked;           // the window is full, or has been and is not yet empty enough
-  struct journal_fetch fetch;
-  struct journal_block *block; // what it brought; holds one of the courier's slots
-  uint64_t lost_from, lost_to; // sequences the last fetch found to be gone
   struct list ready_link;      // among the courier's streams that may read
   struct list send_link;       // among those that may send
-  bool send_parked;            // there it waits for an allowance for small requests
-  size_t parked_bytes;         // of what it holds, as its courier counts them meanwhile
-  uint32_t jobs, stale_jobs;   // under way, its parts of them; those whose results will be read again instead
-  uint32_t records_out;        // in jobs
-  uint32_t epoch;              // jobs of an older one are stale
-  bool rerun_alone;            // a worker was lost in the middle: one job at a time until it is past
-
-  struct lane *lanes[LIMIT_IN_FLIGHT]; // made when first needed
-  struct lane_buckets *buckets;        // which lane holds what of which endpoints
-  struct lane *filling;                // where outputs without a lane go while there is little to send; NULL: to be picked
-  bool spread;                         // there is much to send: endpoints keep to lanes of their own
-  struct map by_endpoint;              // single mode
-  struct list deliveries;              // requests that are out
-  struct list ready_lanes;
+  struct stage_line line;      // its place among the courier's staged blocks
+  uint64_t next;         // sequence of the journal to read next
+  uint64_t counted;      // its status counts as matched what lies before this, whatever is routed again
+  unsigned worker;
+  bool caught_up;        // has read all that the courier has routed
+  bool fetching;         // a read from disk is under way
+  bool choked;           // the window is full, or has been and is not yet empty enough
+  bool stopped;          // as its state says: neither reads nor sends
+  bool removed;          // waits for what is under way, then is freed
+  bool breaker_open;
+  bool rerun_alone;      // a worker was lost in the middle: one job at a time until it is past
+  bool spread;           // there is much to send: endpoints keep to lanes of their own
+  bool send_parked;      // its small requests wait for an allowance
+  bool flush_wanted;     // lanes have something that waits for a little more
+  struct window window;
+  uint32_t jobs, stale_jobs; // under way, its parts of them; those whose results will be read again instead
+  uint32_t records_out;      // in jobs
+  uint32_t epoch;            // jobs of an older one are stale
   uint32_t sending;
-  uint32_t hollow;     // hollow batches
-  size_t held_bytes;   // of bodies in lanes
-  bool flush_wanted;   // lanes have something that waits for a little more
+  uint32_t hollow;           // hollow batches
+  uint32_t letters;          // dead letters on their way to disk
+  uint32_t script_failures;  // records in a row
+  size_t held_bytes;         // of bodies in lanes
+  size_t parked_bytes;       // of these, as its courier counts them while it is parked
+  struct lane_table *table;  // its lanes, and which holds what of which endpoints; NULL: nothing yet
+  struct lane *filling;      // where outputs without a lane go while there is little to send; NULL: to be picked
+  struct list ready_lanes;
+  struct list dirty_link;
   uint64_t flush_since_ms;
 
-  uint32_t failures;   // requests failed in a row
+  struct map by_endpoint;  // lanes in single mode
+  struct list deliveries;  // requests that are out
+  struct list all_link;
+  struct outfit *awaited;  // a change of lanes' shape waits until no request is out; NULL: none
+  uint64_t cursor;         // ordinal to look from for what is to be read again
+  struct journal_block *block; // what a fetch brought; holds one of the courier's slots
+  struct journal_fetch fetch;
+  uint64_t lost_from, lost_to; // sequences the last fetch found to be gone
+  uint32_t failures;           // requests failed in a row
   uint32_t dead_in_row;
-  uint32_t script_failures; // records in a row
   int64_t last_success_ms, first_failure_ms;
   struct heap_node breaker; // in the courier's timers while no request may go
-  bool breaker_open;
-
-  bool stopped;             // as its state says: neither reads nor sends
-  uint32_t letters;         // dead letters on their way to disk
-  uint64_t letters_kept;    // on disk
-  bool removed;             // waits for what is under way, then is freed
-  struct list dirty_link;
-  struct list all_link;
+  uint64_t letters_kept;    // dead letters on disk
 };
 
 // ---- stream.c ----
