@@ -16,8 +16,9 @@
 enum {
   BLOCK_ALIGN = 64,
   BLOCK_PAGE = 4096, // writing zeros up to the end of a page spares the kernel to read it first
-  BLOCK_FRAME_BYTES =
-      64 << 10, // plain bytes a frame aims at: what a reader of one organisation unpacks at least
+  // Plain bytes a frame aims at, which is what a reader of one organisation unpacks: with its last record still one block of
+  // zstd's, for each begins with tables of its own.
+  BLOCK_FRAME_BYTES = 126 << 10,
 };
 #define BLOCK_MAGIC 0x3142454349554c53u // "SLUICEB1"
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "net/http_head.h"
 #include "net/http_problem.h"
 
 #include <assert.h>
@@ -32,7 +33,8 @@ enum phase {
 enum {
   BUFFEREVENT_READ_BYTES = 4096, // libevent 2.1's EVBUFFER_MAX_READ
   READ_ON_BYTES = 64 << 10,
-  READ_ON_ROUNDS = 8,
+  WAKE_SHARE = 512, // of what all bodies may take: the part of a body that may wait in the kernel, to be read at one go
+  READ_ON_MOST = 8 * READ_ON_BYTES, // at a time, so that the other connections have their turn
   REFUSAL_BYTES = 2048,  // a refusal with its head
   ACCEPT_AGAIN_MS = 1000 // after an accept has failed
 };
@@ -48,6 +50,9 @@ struct http_guarded {
   int refuse;           // status to refuse with once that is possible; 0: none
   uint64_t deadline_ms; // of the phase
   size_t receiving;     // bytes that have come for the request under way, and for those behind it
+  size_t expected;      // bytes of the request under way, as its head says; 0: not known
+  size_t reserved;      // bytes of room made for it ahead
+  int wake_bytes;       // what must have come before the kernel says so, when more than one
   size_t handling;      // bytes of the request that is with its handler
   size_t dropped;       // bytes since it was refused
   struct {
@@ -63,6 +68,7 @@ struct http_guard {
   struct http_guard_limits limits;
   size_t max_request; // bytes of one request with its head and the framing of its chunks
   size_t held;        // receiving and handling of all
+  size_t reserved;    // of all
   unsigned open;
   bool draining;
   struct list phases[PHASES], todo;
@@ -85,10 +91,24 @@ static void arm(struct http_guard *g, uint64_t deadline_ms, uint64_t now_ms) {
   loop_timer_start(g->loop, &g->timer, deadline_ms > now_ms ? (deadline_ms - now_ms) * 1000 : 0);
 }
 
+// How much must have come before this connection is looked at.
+static void wake_at(struct http_guarded *c, int bytes) {
+  if (c->wake_bytes == bytes) return;
+  if (!setsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes)) c->wake_bytes = bytes;
+}
+
+// The request that was received is whole, or dropped.
+static void forget_expected(struct http_guarded *c, bool open) {
+  c->guard->reserved -= c->reserved;
+  c->expected = c->reserved = 0;
+  if (open) wake_at(c, 1);
+}
+
 // The only place where a connection changes its phase. Each phase lasts the same for all, so its list is in
 // order of deadlines.
 static void enter(struct http_guarded *c, enum phase phase) {
   struct http_guard *g = c->guard;
+  if (phase != WAITING) forget_expected(c, phase != UNUSED);
   list_remove(&c->link);
   list_push_back(&g->phases[phase], &c->link);
   c->phase = phase;
@@ -207,16 +227,50 @@ static void soon(struct http_guarded *c) {
   event_active(c->guard->soon, EV_TIMEOUT, 0);
 }
 
+static void expect(struct http_guarded *c, struct evbuffer *input) {
+  struct evbuffer_iovec head;
+  if (evbuffer_peek(input, -1, NULL, &head, 1) != 1) return;
+  size_t bytes = http_head_request_bytes(head.iov_base, head.iov_len);
+  if (bytes <= c->guard->max_request) c->expected = bytes;
+}
+
+// Room for the rest of the request in one piece: so its body need not be copied to get there. What is only promised takes
+// address space, not memory; of that, too, there is no more than of bodies.
+static void make_room(struct http_guarded *c, struct evbuffer *input) {
+  struct http_guard *g = c->guard;
+  if (c->expected <= c->receiving || c->reserved) return;
+  if (g->reserved + c->expected > g->limits.bodies_bytes) return;
+  if (evbuffer_expand(input, c->expected - c->receiving)) return;
+  c->reserved = c->expected;
+  g->reserved += c->reserved;
+}
+
+// Of a long body, nobody needs to know of every packet.
+static void wake_when_worth_it(struct http_guarded *c) {
+  if (!c->reserved || c->expected <= c->receiving) return;
+  size_t left = c->expected - c->receiving, most = c->guard->limits.bodies_bytes / WAKE_SHARE;
+  wake_at(c, (int)(left < most ? left : most));
+}
+
+static size_t bytes_to_read(const struct http_guarded *c, size_t most) {
+  if (!c->reserved) return READ_ON_BYTES;
+  size_t left = c->expected > c->receiving ? c->expected - c->receiving : 0;
+  return left < most ? left : most;
+}
+
 // A bufferevent reads 4 KB a system call. When so much has come, what else is there is read at one go; this runs inside the
 // bufferevent's reading, where the buffer takes it. The end of the stream and errors are left for its next read.
 static void read_on(struct http_guarded *c, struct evbuffer *input) {
   struct evbuffer_iovec room;
+  size_t most = READ_ON_MOST, want;
   c->reading_on = true;
-  for (ssize_t n = READ_ON_BYTES, left = READ_ON_ROUNDS; n == READ_ON_BYTES && left && c->phase == WAITING; left--) {
-    if (evbuffer_reserve_space(input, READ_ON_BYTES, &room, 1) != 1) break;
-    n = recv(bufferevent_getfd(c->bev), room.iov_base, READ_ON_BYTES, MSG_DONTWAIT);
+  make_room(c, input);
+  while (c->phase == WAITING && (want = bytes_to_read(c, most)) > 0 && want <= most) {
+    if (evbuffer_reserve_space(input, (ev_ssize_t)want, &room, 1) != 1) break;
+    ssize_t n = recv(bufferevent_getfd(c->bev), room.iov_base, want, MSG_DONTWAIT);
     room.iov_len = n > 0 ? (size_t)n : 0;
-    if (n <= 0 || evbuffer_commit_space(input, &room, 1)) break;
+    if (n <= 0 || evbuffer_commit_space(input, &room, 1) || room.iov_len < want) break;
+    most -= want;
   }
   c->reading_on = false;
 }
@@ -231,14 +285,16 @@ static void input_changed(struct evbuffer *input, const struct evbuffer_cb_info 
   }
   c->receiving += info->n_added;
   g->held += info->n_added;
+  if (c->receiving == info->n_added && c->phase == WAITING) expect(c, input);
   if (c->phase != WAITING) { // requests ahead of their turn; evhttp reads on after its answer
     if (c->receiving > LIMIT_HEADERS_BYTES) bufferevent_disable(c->bev, EV_READ);
   } else if (c->receiving > g->max_request) {
     refuse(c, 413);
   } else if (c->receiving > LIMIT_HEADERS_BYTES && g->held > g->limits.bodies_bytes) {
     refuse(c, 503);
-  } else if (info->n_added == BUFFEREVENT_READ_BYTES && !c->reading_on) {
-    read_on(c, input);
+  } else if (!c->reading_on) {
+    if (info->n_added == BUFFEREVENT_READ_BYTES) read_on(c, input);
+    if (c->phase == WAITING) wake_when_worth_it(c);
   }
 }
 
@@ -308,7 +364,7 @@ static struct bufferevent *connection_new(struct event_base *base, void *arg) {
   if (!bev) return NULL;
   struct http_guarded *c = list_item(list_first(&g->phases[UNUSED]), struct http_guarded, link);
   struct list link = c->link;
-  *c = (struct http_guarded){.link = link, .guard = g, .bev = bev};
+  *c = (struct http_guarded){.link = link, .guard = g, .bev = bev, .wake_bytes = 1};
   bufferevent_incref(bev);
   g->open++;
   if (!map_put(&g->by_bev, bev_key(bev), c) || g->open > g->limits.connections) c->refuse = 503;

@@ -173,6 +173,46 @@ static void bodies_together_are_bounded(void **state) {
   }
 }
 
+static void promises_are_not_held_against_others(void **state) {
+  // Proves: connections that promise more than all bodies may take, and send little, leave room for those that send.
+  (void)state;
+  static char filler[BODY];
+  const char *head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n";
+  struct client *promising[CONNECTIONS - 1], *sending = client_open(&fixture);
+  for (int i = 0; i < CONNECTIONS - 1; i++) {
+    promising[i] = client_open(&fixture);
+    client_say(promising[i], head);
+    client_send(promising[i], filler, 5000);
+  }
+  for (int i = 0; i < 3; i++) {
+    client_say(sending, head);
+    client_send(sending, filler, BODY);
+    client_expect(sending, NULL, 200, "ok");
+  }
+  for (int i = 0; i < CONNECTIONS - 1; i++)
+    client_close(promising[i]);
+  client_close(sending);
+}
+
+static void a_length_that_does_not_count_holds_nothing_up(void **state) {
+  // Proves: where the body ends before the length that its head gives, the answer comes at once.
+  (void)state;
+  static const char *const heads[] = {
+      "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 150000\r\nTransfer-Encoding: chunked\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 150000\r\n\r\n"};
+  static char chunk[6000];
+  memset(chunk, 'x', sizeof chunk);
+  for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+    struct client *c = client_open(&fixture);
+    client_say(c, heads[i]);
+    client_say(c, "1770\r\n");
+    client_send(c, chunk, sizeof chunk);
+    client_say(c, "\r\n0\r\n\r\n");
+    assert_int_equal(client_answer(c).status, 400);
+    client_close(c);
+  }
+}
+
 static void connections_are_bounded(void **state) {
   // Proves: over the limit, a new connection is told 503 and closed; far over it, it waits its turn; those
   // within go on.
@@ -246,6 +286,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(endless_headers_get_431, set_up, tear_down),
       cmocka_unit_test_setup_teardown(refused_client_is_cut_off_in_the_end, set_up, tear_down),
       cmocka_unit_test_setup_teardown(bodies_together_are_bounded, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(promises_are_not_held_against_others, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_length_that_does_not_count_holds_nothing_up, set_up, tear_down),
       cmocka_unit_test_setup_teardown(connections_are_bounded, set_up, tear_down),
       cmocka_unit_test_setup_teardown(greedy_pipelining_is_bounded_and_answered, set_up, tear_down),
       cmocka_unit_test_setup_teardown(broken_connections_leave_nothing, set_up, tear_down),

@@ -162,7 +162,7 @@ static void expect_continue_is_answered_before_the_body(void **state) {
 }
 
 static void large_body_arrives_whole(void **state) {
-  // Proves: a body of the greatest size, in many packets, is contiguous and unchanged.
+  // Proves: a body of the greatest size, in many packets, is contiguous and unchanged, and so is what comes right behind it.
   (void)state;
   struct client *c = client_open(&fixture);
   char head[128], *body = malloc(100000);
@@ -172,9 +172,12 @@ static void large_body_arrives_whole(void **state) {
   client_say(c, head);
   for (int i = 0; i < 100000; i += 1000)
     assert_true(client_send(c, body + i, 1000));
+  client_say(c, "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nz");
   struct answer a = client_answer(c);
   assert_int_equal(a.status, 200);
   assert_memory_equal(a.body.at + a.body.len - 100000, body, 100000);
+  client_next(c, &a);
+  client_expect(c, NULL, 200, "body=1:z");
   free(body);
   client_close(c);
 }
