@@ -68,6 +68,7 @@ struct world {
 // ---- the store's commits fail as the test says ----
 
 static atomic_bool commits_fail;
+static atomic_int commits_refused;
 static atomic_int commits_before; // so many go well first; then what `commits_ended` says happens
 static void (*commits_ended)(void);
 
@@ -75,6 +76,7 @@ int mdb_txn_commit(MDB_txn *txn) {
   int (*real)(MDB_txn *) = (int (*)(MDB_txn *))dlsym(RTLD_NEXT, "mdb_txn_commit");
   if (atomic_load(&commits_fail)) {
     mdb_txn_abort(txn);
+    atomic_fetch_add(&commits_refused, 1);
     return EIO;
   }
   int result = real(txn);
@@ -172,6 +174,7 @@ static void world_open(struct world *w, const char *const *sinks) {
   memset(w, 0, sizeof *w);
   log_set_level(LOG_ERROR + 1);
   atomic_store(&commits_fail, false);
+  atomic_store(&commits_refused, 0);
   open_folder(w);
   for (; sinks && *sinks; sinks += 2) write_sink(w, sinks[0], sinks[1]);
   snprintf(path, sizeof path, "%s/sinks", w->folder);
