@@ -250,7 +250,7 @@ static inline void obey(struct world *w, enum courier_order what, struct definit
   assert_string_equal(order.command.err.text, "");
 }
 
-// A stream of this sink; `settings` as JSON, with the receiver's URL put in, `in_flight` lanes.
+// A stream of this sink; `settings` as JSON, with the receiver's URL put in where they have none, `in_flight` lanes.
 static inline void stream_open(struct world *w, const char *sink, const char *settings, int in_flight) {
   struct err err = {0};
   char url[64];
@@ -259,7 +259,7 @@ static inline void stream_open(struct world *w, const char *sink, const char *se
                            ORGANISATION, "in_flight", in_flight);
   json_t *all = json_loads(settings, 0, NULL);
   snprintf(url, sizeof url, "http://127.0.0.1:%d/in", http_server_port(w->receiver));
-  json_object_set_new(all, "url", json_string(url));
+  if (!json_object_get(all, "url")) json_object_set_new(all, "url", json_string(url));
   json_object_set_new(body, "settings", all);
   if (w->script) json_object_set_new(body, "script", json_string(w->script));
   w->definition = definition_create(&world, body, journal_head(w->journal), &err);

@@ -39,6 +39,7 @@ static void fail_each_allocation(uint32_t records, const int *endpoints) {
     send_records(&w, (int)records, endpoints);
     run_until(&w, is_ready);
     w.courier->requests -= LIMIT_REQUESTS;
+    heap_fini(&w.courier->lane_timers); // room for these, too, is made anew
     mem_fail_at(++n);
     run_until(&w, all_settled);
     assert_true(stream_state(w.stream) != STREAM_PAUSED);

@@ -56,6 +56,31 @@ static void others_are_tried_again_under_the_same_id(void **state) {
   }
 }
 
+static bool is_retrying(struct world *world) {
+  return stream_state(world->stream) == STREAM_RETRYING && !world->courier->requests;
+}
+
+static void nobody_there_is_tried_again(void **state) {
+  (void)state;
+  open_with("rest", "{\"url\":\"http://127.0.0.1:1/\"}", 8, by_plan);
+  send_records(&w, 1, NULL);
+  run_until(&w, is_retrying);
+  assert_true(strlen(last_error(&w)) > 0);
+  assert_int_equal(w.status->last_http_status, 0);
+  assert_int_equal(w.stream->window.count, 1);
+  world_close(&w);
+}
+
+static void a_refused_address_pauses(void **state) {
+  (void)state;
+  open_with("rest", "{\"url\":\"http://10.1.2.3/\"}", 8, by_plan);
+  send_records(&w, 1, NULL);
+  run_until(&w, is_paused);
+  assert_non_null(strstr(last_error(&w), "10.1.2.3"));
+  assert_int_equal(w.stream->window.count, 1);
+  world_close(&w);
+}
+
 static void retry_after_is_honoured_up_to_an_hour(void **state) {
   (void)state;
   static const struct {
@@ -209,6 +234,8 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_delivered_record_is_settled),
       cmocka_unit_test(some_statuses_pause_and_keep_the_data),
       cmocka_unit_test(others_are_tried_again_under_the_same_id),
+      cmocka_unit_test(nobody_there_is_tried_again),
+      cmocka_unit_test(a_refused_address_pauses),
       cmocka_unit_test(retry_after_is_honoured_up_to_an_hour),
       cmocka_unit_test(a_batch_is_halved_until_the_culprit_stands_alone),
       cmocka_unit_test(gzip_packs_the_body),
