@@ -3,12 +3,15 @@
 
 // ---- record by record ----
 
-static uint32_t worst_failures;
+static uint32_t worst_failures, worst_stuck;
 static bool was_retrying;
 
 static void watch_and_answer(struct world *world, const struct got *got, struct reply *reply) {
   by_words(world, got, reply);
   if (world->stream->failures > worst_failures) worst_failures = world->stream->failures;
+  const struct lane *lane = world->stream->lanes[0];
+  const struct batch *batch = list_item(lane->batches.next, struct batch, link);
+  if (batch->stuck > worst_stuck) worst_stuck = batch->stuck;
   was_retrying |= stream_state(world->stream) == STREAM_RETRYING || world->stream->breaker_open;
 }
 
@@ -16,7 +19,7 @@ static void what_is_left_of_a_partial_success_goes_again(void **state) {
   (void)state;
   open_list(1);
   w.answer = watch_and_answer;
-  worst_failures = 0;
+  worst_failures = worst_stuck = 0;
   was_retrying = false;
   words[0] = "d r d r r r r r r r";
   static const char *const left[] = {"r d r r r r r r", "r d r r r r r", "r d r r r r", "r d r r r", "r d r r", "r d r", "r d"};
@@ -28,6 +31,7 @@ static void what_is_left_of_a_partial_success_goes_again(void **state) {
   assert_int_equal(count_of(&w, COUNT_DELIVERED), 10);
   assert_int_equal(count_of(&w, COUNT_RETRIES), 8);
   assert_int_equal(worst_failures, 0); // some are delivered each time: the receiver lives
+  assert_int_equal(worst_stuck, 1); // and the wait does not grow
   assert_false(was_retrying);
   assert_string_equal(w.got[8].body, "{\"id\":2}\n");
   for (int i = 1; i < 9; i++) assert_string_equal(w.got[i].id, w.got[0].id);
@@ -41,7 +45,7 @@ static void without_any_success_a_list_is_a_failure(void **state) {
   words[1] = "x r";
   w.answer = watch_and_answer;
   was_retrying = false;
-  worst_failures = 0;
+  worst_failures = worst_stuck = 0;
   w.haste = true;
   send_records(&w, 2, one_endpoint);
   run_until(&w, all_settled);
