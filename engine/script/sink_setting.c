@@ -177,7 +177,9 @@ static size_t count_settings(const struct sink_table *t, size_t elements) {
     lua_rawgeti(t->L, -1, (int)i + 1);
     const char *word = group_named(t->L);
     size_t more = word ? sink_standard_count(word) : 1;
-    if (!more) sink_table_fault(t, "settings", "no settings are called \"%.60s\": headers, auth, signing, timeout_s or tls", word);
+    if (!more)
+      sink_table_fault(t, "settings",
+                       "no settings are called \"%.60s\": headers, auth, signing, timeout_s or tls", word);
     lua_pop(t->L, 1);
     if (!more) return 0;
     count += more;

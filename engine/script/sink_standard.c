@@ -20,20 +20,50 @@ static const struct {
     [HEADERS] = {"headers", {{.name = "headers", .type = SINK_HEADERS, .label = "More headers", TEXT}}},
     [AUTH] = {"auth",
               {{.name = "auth", .type = SINK_CHOICE, .label = "Authentication", .choices = auths, TEXT},
-               {.name = "username", .type = SINK_STRING, .label = "User name", .needed_by = "auth", .needed_value = "basic", TEXT},
+               {.name = "username",
+                .type = SINK_STRING,
+                .label = "User name",
+                .needed_by = "auth",
+                .needed_value = "basic",
+                TEXT},
                {.name = "password", .type = SINK_SECRET, .secret = true, .label = "Password", TEXT},
-               {.name = "token", .type = SINK_SECRET, .secret = true, .label = "Bearer token", .needed_by = "auth",
-                .needed_value = "bearer", TEXT}}},
+               {.name = "token",
+                .type = SINK_SECRET,
+                .secret = true,
+                .label = "Bearer token",
+                .needed_by = "auth",
+                .needed_value = "bearer",
+                TEXT}}},
     [SIGNING] = {"signing",
-                 {{.name = "signing_secret", .type = SINK_SECRET, .secret = true, .label = "Signing secret", TEXT,
-                   .help = "Signs each request as Standard Webhooks says: whsec_ and base64, or any other text."},
-                  {.name = "signing_secret_previous", .type = SINK_SECRET, .secret = true, .label = "Previous signing secret", TEXT,
+                 {{.name = "signing_secret",
+                   .type = SINK_SECRET,
+                   .secret = true,
+                   .label = "Signing secret",
+                   TEXT,
+                   .help =
+                       "Signs each request as Standard Webhooks says: whsec_ and base64, or any other text."},
+                  {.name = "signing_secret_previous",
+                   .type = SINK_SECRET,
+                   .secret = true,
+                   .label = "Previous signing secret",
+                   TEXT,
                    .help = "Signed with as well while receivers change over."}}},
     [TIMEOUT] = {"timeout_s",
-                 {{.name = "timeout_s", .type = SINK_INTEGER, .label = "Seconds to wait for an answer", .min = 1, .max = MOST_TIMEOUT_S}}},
+                 {{.name = "timeout_s",
+                   .type = SINK_INTEGER,
+                   .label = "Seconds to wait for an answer",
+                   .min = 1,
+                   .max = MOST_TIMEOUT_S}}},
     [TLS] = {"tls",
-             {{.name = "ca", .type = SINK_STRING, .label = "File of certificate authorities", .help = "The system's when empty.", TEXT},
-              {.name = "client_certificate", .type = SINK_STRING, .label = "File of the client certificate", TEXT},
+             {{.name = "ca",
+               .type = SINK_STRING,
+               .label = "File of certificate authorities",
+               .help = "The system's when empty.",
+               TEXT},
+              {.name = "client_certificate",
+               .type = SINK_STRING,
+               .label = "File of the client certificate",
+               TEXT},
               {.name = "client_key", .type = SINK_STRING, .label = "File of its key", TEXT}}},
 };
 
@@ -41,14 +71,16 @@ static const struct {
 
 static enum group group_of(const char *word) {
   int g = 0;
-  while (g < GROUPS && strcmp(groups[g].word, word) != 0) g++;
+  while (g < GROUPS && strcmp(groups[g].word, word) != 0)
+    g++;
   return (enum group)g;
 }
 
 size_t sink_standard_count(const char *word) {
   enum group g = group_of(word);
   size_t count = 0;
-  while (g < GROUPS && count < GROUP_SETTINGS && groups[g].settings[count].name) count++;
+  while (g < GROUPS && count < GROUP_SETTINGS && groups[g].settings[count].name)
+    count++;
   return count;
 }
 
@@ -57,9 +89,12 @@ bool sink_standard_declare(const char *word, struct sink_setting *out, unsigned 
   assert(g < GROUPS);
   memcpy(out, groups[g].settings, sink_standard_count(word) * sizeof *out);
   *which |= 1u << g;
-  if (g == AUTH) out->initial = json_string(auths[0]);
-  else if (g == TIMEOUT) out->initial = json_integer(DEFAULT_TIMEOUT_S);
-  else return true;
+  if (g == AUTH)
+    out->initial = json_string(auths[0]);
+  else if (g == TIMEOUT)
+    out->initial = json_integer(DEFAULT_TIMEOUT_S);
+  else
+    return true;
   return out->initial != NULL;
 }
 
@@ -98,13 +133,16 @@ static const char *next_line(const char *line) {
 static bool write_line(struct buf *out, const char *name, const char *front, const char *value) {
   size_t at = out->len;
   if (!buf_append_text(out, name)) return false;
-  for (; at < out->len; at++) out->at[at] = (char)tolower((unsigned char)out->at[at]);
-  return buf_append_text(out, ": ") && buf_append_text(out, front) && buf_append(out, value, strlen(value) + 1);
+  for (; at < out->len; at++)
+    out->at[at] = (char)tolower((unsigned char)out->at[at]);
+  return buf_append_text(out, ": ") && buf_append_text(out, front) &&
+         buf_append(out, value, strlen(value) + 1);
 }
 
 // A bearer token takes the place of a header that says otherwise.
 static bool write_headers(struct buf *out, unsigned which, const json_t *settings, uint32_t *count) {
-  const char *name, *token = which & 1u << AUTH && is_auth(settings, "bearer") ? text_of(settings, "token") : NULL;
+  const char *name,
+      *token = which & 1u << AUTH && is_auth(settings, "bearer") ? text_of(settings, "token") : NULL;
   json_t *value, *more = which & 1u << HEADERS ? json_object_get(settings, "headers") : NULL;
   json_object_foreach(more, name, value) {
     if (token && strcasecmp(name, "authorization") == 0) continue;
@@ -130,16 +168,19 @@ static bool write_all(struct buf *out, unsigned which, const json_t *settings, u
   return true;
 }
 
-bool sink_standard_read(struct sink_standard *standard, unsigned which, const json_t *settings, struct err *err) {
+bool sink_standard_read(struct sink_standard *standard, unsigned which, const json_t *settings,
+                        struct err *err) {
   struct buf out;
   buf_init(&out, TEXTS_BYTES);
   *standard = (struct sink_standard){.webhook = which & 1u << SIGNING};
-  if (which & 1u << TIMEOUT) standard->timeout_ms = (uint32_t)json_integer_value(json_object_get(settings, "timeout_s")) * 1000;
+  if (which & 1u << TIMEOUT)
+    standard->timeout_ms = (uint32_t)json_integer_value(json_object_get(settings, "timeout_s")) * 1000;
   bool ok = write_all(&out, which, settings, &standard->header_count);
   char *exact = ok && out.len ? mem_grow(out.at, out.len) : NULL; // there may be very many streams
   standard->texts = exact ? exact : out.at;
   const char *at = standard->headers = standard->texts;
-  for (uint32_t i = 0; ok && i < standard->header_count; i++) at = next_line(at);
+  for (uint32_t i = 0; ok && i < standard->header_count; i++)
+    at = next_line(at);
   for (int i = 0; ok && i < SINK_STANDARD_TEXTS; i++) {
     if (!setting_of(i, which, settings)) continue;
     standard->values[i] = at;
@@ -171,9 +212,11 @@ static bool apply_headers(const struct sink_standard *standard, struct sink_requ
   size_t kept = 0;
   for (size_t i = 0; r->headers[i]; i++)
     if (!is_replaced(standard, r->headers[i])) r->headers[kept++] = r->headers[i];
-  if (kept + standard->header_count > SINK_HEADER_LINES) return err_set(err, "more than %d headers", SINK_HEADER_LINES);
+  if (kept + standard->header_count > SINK_HEADER_LINES)
+    return err_set(err, "more than %d headers", SINK_HEADER_LINES);
   const char *line = standard->headers;
-  for (uint32_t i = 0; i < standard->header_count; i++, line = next_line(line)) r->headers[kept++] = line;
+  for (uint32_t i = 0; i < standard->header_count; i++, line = next_line(line))
+    r->headers[kept++] = line;
   r->headers[kept] = NULL;
   return true;
 }

@@ -71,10 +71,9 @@ static void read_one(lua_State *L, int index, bool of_list, struct sink_verdict 
       read_words(L, index + 1, out);
     return;
   }
-  luaL_error(
-      L, of_list
-             ? "verdict: of a record it is \"delivered\", \"retry\", \"reject\" or \"pause\""
-             : "verdict: must be nil, \"delivered\", \"retry\", \"reject\", \"pause\", \"halve\", \"again\" or a list");
+  luaL_error(L, of_list ? "verdict: of a record it is \"delivered\", \"retry\", \"reject\" or \"pause\""
+                        : "verdict: must be nil, \"delivered\", \"retry\", \"reject\", \"pause\", \"halve\", "
+                          "\"again\" or a list");
 }
 
 // An element of the list: a word, or { word, what goes with it }.

@@ -1,4 +1,5 @@
-// sink_settings_test.c - proves that a stream's settings are checked, masked and merged as its sink declares them.
+// sink_settings_test.c - proves that a stream's settings are checked, masked and merged as its sink declares
+// them.
 #include "sink_support.h"
 
 static void checks_settings(void **state) {

@@ -1,4 +1,5 @@
-// sink_support.h - sinks from texts or from the folder that is shipped, bound to settings, and their hooks run on a batch of two.
+// sink_support.h - sinks from texts or from the folder that is shipped, bound to settings, and their hooks
+// run on a batch of two.
 #pragma once
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,12 +90,12 @@ static const struct sink_item *item(const struct sink_batch *batch, uint32_t i, 
 }
 
 static const struct sink_batch two __attribute__((unused)) = {.id = "msg_1",
-                                      .kind = "event",
-                                      .attempt = 3,
-                                      .now_ms = 1700000000123,
-                                      .record_count = 2,
-                                      .item = item,
-                                      .note = "n1"};
+                                                              .kind = "event",
+                                                              .attempt = 3,
+                                                              .now_ms = 1700000000123,
+                                                              .record_count = 2,
+                                                              .item = item,
+                                                              .note = "n1"};
 
 static inline bool request(struct bound *b) {
   b->err = (struct err){0};

@@ -77,8 +77,10 @@ static void refuses_files_in_words(void **state) {
        "t.lua:3: setting a: required names \"b\", which is no setting"},
       {SINK("S.settings = { 'headers', 'oauth' }"),
        "t.lua:3: no settings are called \"oauth\": headers, auth, signing, timeout_s or tls"},
-      {SINK("S.settings = { { 'token', type = 'string' },\n'auth' }"), "t.lua:3: setting token is there twice"},
-      {SINK("local s = {} for i = 1, 22 do s[i] = 'tls' end S.settings = s"), "t.lua:3: a sink has at most 64 settings"},
+      {SINK("S.settings = { { 'token', type = 'string' },\n'auth' }"),
+       "t.lua:3: setting token is there twice"},
+      {SINK("local s = {} for i = 1, 22 do s[i] = 'tls' end S.settings = s"),
+       "t.lua:3: a sink has at most 64 settings"},
       {"while true do end", "t.lua:1: took longer than 50 ms"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

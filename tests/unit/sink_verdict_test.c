@@ -5,24 +5,25 @@ static void reads_verdicts(void **state) {
   // Proves: each form of a verdict is understood, and a wrong one is an error in words.
   (void)state;
   struct bound b;
-  open_bound(&b,
-             load("local S = { api = 1, name = 't' }\nfunction S.request() return { url = 'http://h/' } end\n"
-                  "function S.verdict(response, batch, settings)\n"
-                  "  local v = {\n"
-                  "    [200] = { 'delivered' }, [201] = { 'retry', 2.5 }, [202] = { 'retry' }, [203] = { "
-                  "'reject', 'bad\\n' .. response.body },\n"
-                  "    [204] = { 'pause', 'why' }, [205] = { 'again', 'file\\t7' }, [206] = { 'halve' }, "
-                  "[207] = { 'maybe' },\n"
-                  "    [208] = { { 'delivered', { 'reject', 'r' } } }, [209] = { { 'delivered' } }, [210] = "
-                  "{ { 'delivered', 'halve' } },\n"
-                  "    [211] = { 'retry', response.retry_after }, [212] = { 'retry', 'soon' }, [0] = { "
-                  "'pause', response.error },\n"
-                  "    [213] = { { { 'retry', 1 }, 'delivered' } }, [214] = { { 'pause', { 'pause', 'full' } } },\n"
-                  "  }\n"
-                  "  local found = v[response.status]\n"
-                  "  if found then return found[1], found[2] end\n"
-                  "end\nreturn S"),
-             "{}");
+  open_bound(
+      &b,
+      load("local S = { api = 1, name = 't' }\nfunction S.request() return { url = 'http://h/' } end\n"
+           "function S.verdict(response, batch, settings)\n"
+           "  local v = {\n"
+           "    [200] = { 'delivered' }, [201] = { 'retry', 2.5 }, [202] = { 'retry' }, [203] = { "
+           "'reject', 'bad\\n' .. response.body },\n"
+           "    [204] = { 'pause', 'why' }, [205] = { 'again', 'file\\t7' }, [206] = { 'halve' }, "
+           "[207] = { 'maybe' },\n"
+           "    [208] = { { 'delivered', { 'reject', 'r' } } }, [209] = { { 'delivered' } }, [210] = "
+           "{ { 'delivered', 'halve' } },\n"
+           "    [211] = { 'retry', response.retry_after }, [212] = { 'retry', 'soon' }, [0] = { "
+           "'pause', response.error },\n"
+           "    [213] = { { { 'retry', 1 }, 'delivered' } }, [214] = { { 'pause', { 'pause', 'full' } } },\n"
+           "  }\n"
+           "  local found = v[response.status]\n"
+           "  if found then return found[1], found[2] end\n"
+           "end\nreturn S"),
+      "{}");
   static const struct {
     int status;
     enum sink_verdict_kind kind;
@@ -52,13 +53,13 @@ static void reads_verdicts(void **state) {
   assert_string_equal(b.verdict.each[0].why, "");
   assert_string_equal(b.verdict.each[1].why, "full");
   assert_false(verdict(&b, 207, ""));
-  assert_string_equal(
-      b.err.text,
-      "t.lua: verdict: must be nil, \"delivered\", \"retry\", \"reject\", \"pause\", \"halve\", \"again\" or a list");
+  assert_string_equal(b.err.text, "t.lua: verdict: must be nil, \"delivered\", \"retry\", \"reject\", "
+                                  "\"pause\", \"halve\", \"again\" or a list");
   assert_false(verdict(&b, 209, ""));
   assert_string_equal(b.err.text, "t.lua: verdict: a list of 1 for 2 records");
   assert_false(verdict(&b, 210, ""));
-  assert_string_equal(b.err.text, "t.lua: verdict: of a record it is \"delivered\", \"retry\", \"reject\" or \"pause\"");
+  assert_string_equal(b.err.text,
+                      "t.lua: verdict: of a record it is \"delivered\", \"retry\", \"reject\" or \"pause\"");
   assert_false(verdict(&b, 212, ""));
   assert_string_equal(b.err.text, "t.lua: verdict: \"retry\" takes a number of seconds");
   close_bound(&b);
