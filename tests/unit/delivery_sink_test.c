@@ -9,7 +9,8 @@ static bool was_retrying;
 static void watch_and_answer(struct world *world, const struct got *got, struct reply *reply) {
   by_words(world, got, reply);
   if (world->stream->failures > worst_failures) worst_failures = world->stream->failures;
-  const struct lane *lane = world->stream->lanes[0];
+  size_t first = 0;
+  const struct lane *lane = lane_each(world->stream, &first);
   const struct batch *batch = list_item(lane->batches.next, struct batch, link);
   if (batch->stuck > worst_stuck) worst_stuck = batch->stuck;
   was_retrying |= stream_state(world->stream) == STREAM_RETRYING || world->stream->breaker_open;
