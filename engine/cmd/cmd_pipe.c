@@ -47,17 +47,26 @@ static void count_reason(struct piping *p, const char *text) {
   p->reasons[i].count++;
 }
 
+static bool print_output(struct piping *p, const struct record_header *header, struct slice body, bool *kept, struct err *err) {
+  const char *dropped = NULL;
+  if (p->sink) {
+    if (!pipe_sink_add(p->sink, header, body, &dropped, err)) return false;
+  } else {
+    fwrite(body.at, 1, body.len, stdout);
+    putchar('\n');
+  }
+  if (dropped) count_reason(p, dropped);
+  *kept |= !dropped;
+  return true;
+}
+
 static bool print_outputs(struct piping *p, const struct record_header *header, struct err *err) {
-  p->kept++;
+  bool kept = false;
   for (uint32_t i = 0; i < p->result.output_count; i++) {
     struct slice body = slice_make(p->result.bytes.at + p->result.outputs[i].body_at, p->result.outputs[i].body_len);
-    if (p->sink) {
-      if (!pipe_sink_add(p->sink, header, body, err)) return false;
-    } else {
-      fwrite(body.at, 1, body.len, stdout);
-      putchar('\n');
-    }
+    if (!print_output(p, header, body, &kept, err)) return false;
   }
+  p->kept += kept;
   return true;
 }
 

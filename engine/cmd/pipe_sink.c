@@ -1,5 +1,4 @@
 #include "cmd/pipe_sink.h"
-#include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "flow/batch.h"
@@ -106,11 +105,6 @@ void pipe_sink_free(struct pipe_sink *p) {
   mem_free(p);
 }
 
-static const struct sink_item *item(const struct sink_batch *view, uint32_t i, struct sink_item *room) {
-  *room = (struct sink_item){batch_item_key(view->arg, i), batch_item_body(view->arg, i)};
-  return room;
-}
-
 static void print_request(const struct sink_request *r, struct slice body) {
   printf("%s %s\n", r->method ? r->method : "POST", r->url);
   for (size_t i = 0; r->headers[i]; i++) puts(r->headers[i]);
@@ -124,8 +118,8 @@ bool pipe_sink_flush(struct pipe_sink *p, struct err *err) {
   if (!b) return true;
   batch_name(b, "st_pipe");
   struct sink_request request = {0};
-  struct sink_batch view = {.id = b->id, .kind = record_kind_name(b->items[0].kind), .attempt = 1, .now_ms = clock_ms(),
-                            .record_count = b->count, .item = item, .arg = b};
+  b->attempt = 1;
+  struct sink_batch view = batch_view(b);
   bool ok = (batch_seal(b) || err_set(err, "out of memory")) && sink_request(p->binding, &view, &request, err);
   if (ok) print_request(&request, request.body.at ? request.body : buf_slice(&b->bytes));
   batch_free(b);
@@ -142,13 +136,7 @@ static bool add(struct pipe_sink *p, const struct record_header *header, struct 
   return p->batch->count < limits->records || pipe_sink_flush(p, err);
 }
 
-bool pipe_sink_add(struct pipe_sink *p, const struct record_header *header, struct slice body, struct err *err) {
-  struct json_fault fault;
-  if (!(p->sink->accepts >> header->kind & 1)) return true;
-  if (!p->map) return add(p, header, body, slice_of(""), err);
-  if (!json_tape_parse(&p->tape, body, &fault)) return err_set(err, "a result is no JSON: %s", fault.what);
-  script_run(p->map, 1, header, &p->tape, &p->result);
-  if (p->result.outcome != SCRIPT_KEPT) return err_set(err, "%s:%u: %s", p->sink->file, p->result.line, p->result.text);
+static bool add_outputs(struct pipe_sink *p, const struct record_header *header, struct err *err) {
   bool ok = true;
   for (uint32_t i = 0; ok && i < p->result.output_count; i++) {
     const struct script_output *o = &p->result.outputs[i];
@@ -156,4 +144,19 @@ bool pipe_sink_add(struct pipe_sink *p, const struct record_header *header, stru
              slice_make(p->result.bytes.at + o->key_at, o->key_len), err);
   }
   return ok;
+}
+
+bool pipe_sink_add(struct pipe_sink *p, const struct record_header *header, struct slice body, const char **dropped, struct err *err) {
+  struct json_fault fault;
+  *dropped = NULL;
+  if (!(p->sink->accepts >> header->kind & 1)) {
+    *dropped = "sink";
+    return true;
+  }
+  if (!p->map) return add(p, header, body, slice_of(""), err);
+  if (!json_tape_parse(&p->tape, body, &fault)) return err_set(err, "a result is no JSON: %s", fault.what);
+  script_run(p->map, 1, header, &p->tape, &p->result);
+  if (p->result.outcome == SCRIPT_FILTERED) *dropped = "map";
+  if (p->result.outcome == SCRIPT_KEPT) return add_outputs(p, header, err);
+  return *dropped || err_set(err, "%s:%u: %s", p->sink->file, p->result.line, p->result.text);
 }

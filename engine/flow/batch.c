@@ -1,6 +1,7 @@
 #include "flow/batch.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "journal/record.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -55,29 +56,39 @@ static char opening(const struct batch *b) {
   return b->framing == SINK_LINES && b->count ? '\n' : 0;
 }
 
+static void put_bytes(struct batch *b, struct slice from) {
+  memmove(b->bytes.at + b->bytes.len, from.at, from.len);
+  b->bytes.len += from.len;
+}
+
+// There is room. Body and key may be the batch's own, further behind.
+static void put(struct batch *b, struct batch_item item, struct slice body, struct slice key) {
+  char open = opening(b);
+  if (open) b->bytes.at[b->bytes.len++] = open;
+  item.at = (uint32_t)b->bytes.len;
+  item.len = (uint32_t)body.len;
+  put_bytes(b, body);
+  if (key.len) { // only sinks that frame bodies themselves have keys: nothing stands between bodies there
+    item.key_at = (uint32_t)b->bytes.len;
+    item.key_len = (uint32_t)key.len;
+    put_bytes(b, key);
+  }
+  b->body_bytes += item.len;
+  b->items[b->count++] = item;
+}
+
 bool batch_add(struct batch *b, const struct batch_output *o) {
   assert(!b->sealed);
   if (!room_for_item(b) || !buf_reserve(&b->bytes, o->body.len + o->key.len + 2)) return false;
-  char open = opening(b);
-  if (open) b->bytes.at[b->bytes.len++] = open;
   struct batch_item item = {.ordinal = o->ordinal, .sequence = o->sequence, .id = o->id, .number = o->number,
                             .kind = o->kind, .bucket = o->bucket, .last = o->last};
-  item.at = (uint32_t)b->bytes.len;
-  item.len = (uint32_t)o->body.len;
-  buf_append(&b->bytes, o->body.at, o->body.len);
-  if (o->key.len) { // only sinks that frame bodies themselves have keys: nothing stands between bodies there
-    item.key_at = (uint32_t)b->bytes.len;
-    item.key_len = (uint32_t)o->key.len;
-    buf_append(&b->bytes, o->key.at, o->key.len);
-  }
   if (!b->count && !b->hollow) {
     b->first = o->sequence;
     b->first_number = o->number;
     b->begun_ms = clock_ms();
   }
   if (o->sequence > b->last) b->last = o->sequence;
-  b->body_bytes += (uint32_t)o->body.len;
-  b->items[b->count++] = item;
+  put(b, item, o->body, o->key);
   b->received_ms = o->received_ms;
   charge(b);
   return true;
@@ -112,7 +123,20 @@ uint32_t batch_hollow(struct batch *b) {
   return b->missing;
 }
 
-bool batch_take(struct batch *b, const struct batch *from, uint32_t i) {
+void batch_shrink(struct batch *b) {
+  uint32_t count = b->count;
+  b->bytes.len = 0;
+  b->count = b->body_bytes = 0;
+  b->sealed = false;
+  for (uint32_t i = 0; i < count; i++)
+    if (!b->items[i].gone) put(b, b->items[i], batch_item_body(b, i), batch_item_key(b, i));
+  assert(b->count);
+  b->first = b->items[0].sequence;
+  b->first_number = b->items[0].number;
+  b->last = b->items[b->count - 1].sequence;
+}
+
+static bool take(struct batch *b, const struct batch *from, uint32_t i) {
   const struct batch_item *item = &from->items[i];
   struct batch_output output = {item->ordinal, item->sequence, item->id, from->received_ms, batch_item_body(from, i),
                                 batch_item_key(from, i), item->number, item->kind, item->bucket, item->last};
@@ -123,7 +147,7 @@ struct batch *batch_part(const struct batch *b, uint32_t from, uint32_t to) {
   struct batch *part = batch_new(b->budget, b->framing, b->bytes.max - FRAMING_ROOM);
   if (!part) return NULL;
   for (uint32_t i = from; i < to; i++) {
-    if (batch_take(part, b, i)) continue;
+    if (take(part, b, i)) continue;
     batch_free(part);
     return NULL;
   }
@@ -136,4 +160,22 @@ void batch_name(struct batch *b, const char *stream_id) {
   int len = snprintf(b->id, sizeof b->id, "%s-%" PRIu64, stream_id, b->first);
   if (b->first != b->last) len += snprintf(b->id + len, sizeof b->id - (size_t)len, "-%" PRIu64, b->last);
   if (b->items[0].number) snprintf(b->id + len, sizeof b->id - (size_t)len, ".%" PRIu32, b->items[0].number);
+}
+
+// ---- as sinks see it ----
+
+static const struct sink_item *item_of(const struct sink_batch *view, uint32_t i, struct sink_item *room) {
+  *room = (struct sink_item){batch_item_key(view->arg, i), batch_item_body(view->arg, i)};
+  return room;
+}
+
+static const char *kind_of(const struct batch *b) {
+  for (uint32_t i = 1; i < b->count; i++)
+    if (b->items[i].kind != b->items[0].kind) return "mixed";
+  return record_kind_name(b->items[0].kind);
+}
+
+struct sink_batch batch_view(const struct batch *b) {
+  return (struct sink_batch){.id = b->id, .kind = kind_of(b), .attempt = b->attempt, .now_ms = clock_ms(), .record_count = b->count,
+                             .item = item_of, .arg = b, .note = b->has_note ? b->note : NULL};
 }

@@ -22,6 +22,7 @@ struct batch_item { // one output of a record
   uint8_t kind;             // of the record
   uint8_t bucket;           // of its endpoint, for lane.c
   bool last;                // of its record's outputs: with it the record is settled
+  bool gone;                // done with apart from the others: batch_shrink takes it out
 };
 
 struct batch {
@@ -39,7 +40,9 @@ struct batch {
   bool sealed, hollow;
   uint32_t attempt;          // requests made so far
   uint32_t failures;         // in a row
+  uint32_t stuck;            // the last of them, in which nothing of it got through
   int64_t first_failure_ms;  // 0: none
+  int64_t doubted_ms;        // its first failure after others of the stream had got through meanwhile; 0: none
   int64_t begun_ms;          // when its first record came
   int64_t received_ms;       // time of receipt of its newest record
   char id[BATCH_ID_BYTES];   // made at the first request: the webhook-id
@@ -67,7 +70,9 @@ struct slice batch_item_key(const struct batch *batch, uint32_t i);
 uint32_t batch_hollow(struct batch *batch);
 // Items from <= i < to as a new batch (id made from its own range), for halving. NULL: out of memory.
 struct batch *batch_part(const struct batch *batch, uint32_t from, uint32_t to);
-// Adds another batch's item; false: out of memory.
-bool batch_take(struct batch *batch, const struct batch *from, uint32_t i);
+// Takes out the items that are marked as gone; those that stay, at least one, are a batch under the same name, to be sealed anew.
+void batch_shrink(struct batch *batch);
 // The id from stream and sequence, or range; the same whenever the batch is made of the same records.
 void batch_name(struct batch *batch, const char *stream_id);
+// As the sink's hooks see it, now; valid while the batch is.
+struct sink_batch batch_view(const struct batch *batch);

@@ -36,7 +36,8 @@ static void save(struct saver *saver);
 // Soon after a pause, so that little is sent again after a crash; else at its interval, longer the more streams there are.
 static void save_later(struct saver *saver) {
   uint64_t every = SAVE_EVERY_US + SAVE_STREAM_US * saver->write.count, gone = (courier_now_ms() - saver->wrote_ms) * 1000;
-  loop_timer_start(saver->courier->loop, &saver->timer, gone + SAVE_SOON_US < every ? every - gone : SAVE_SOON_US);
+  uint64_t wait = gone + SAVE_SOON_US < every ? every - gone : SAVE_SOON_US;
+  if (!loop_timer_start(saver->courier->loop, &saver->timer, wait)) save(saver); // out of memory: rather too early than never
 }
 
 static void written(struct store_write *write) {
@@ -162,28 +163,32 @@ static void letter_end(struct letter *l, bool written) {
     else if (l->settles) stream_settle(s, l->ordinal);
     if (written) stream_dead_letter_counted(s, l->reason);
     stream_wake(s);
+    delivery_offer(s); // it may have waited for this
   }
   letter_free(l);
   stream_rest(s);
 }
 
-static void submit(struct letter *l);
+static void send_letter(struct letter *l);
 
-static void submit_again(struct loop_timer *timer) {
+static void letter_due(struct loop_timer *timer) {
   struct letter *l = (struct letter *)((char *)timer - offsetof(struct letter, timer));
   if (l->stream->removed) letter_end(l, false);
-  else submit(l);
+  else send_letter(l);
+}
+
+// The record stays unsettled until its letter is safe.
+static void letter_later(struct letter *l, const char *why) {
+  struct stream *s = l->stream;
+  log_error("stream=%s doing=dead-letter error=\"%s\" (will be tried again)", s->outfit->definition->id, why);
+  l->timer.run = letter_due;
+  if (s->removed || !loop_timer_start(s->courier->loop, &l->timer, LETTER_RETRY_MS * 1000)) letter_end(l, false);
 }
 
 static void letter_written(struct store_write *write) {
   struct letter *l = (struct letter *)write;
-  struct stream *s = l->stream;
-  if (!write->ok && !s->removed) { // the record stays unsettled until its letter is safe
-    log_error("stream=%s doing=dead-letter error=\"%s\"", s->outfit->definition->id, write->err.text);
-    l->timer.run = submit_again;
-    if (loop_timer_start(s->courier->loop, &l->timer, LETTER_RETRY_MS * 1000)) return;
-  }
-  letter_end(l, write->ok);
+  if (write->ok) letter_end(l, true);
+  else letter_later(l, write->err.text);
 }
 
 static void submit(struct letter *l) {
@@ -222,15 +227,31 @@ static void write_letter(struct letter *l, const struct journal_block *block) {
   const struct record_header *row = NULL;
   for (uint32_t i = 0; block && i < block->count && !row; i++)
     if (block->rows[i].sequence == l->sequence) row = &block->rows[i];
-  bool ok = !l->stream->removed && write_key(l) && write_value(l, row, row ? journal_block_record(block, row) : slice_of(""));
-  if (ok) submit(l);
-  else letter_end(l, false); // out of memory: the record is run again later
+  l->key.len = l->value.len = 0;
+  if (l->stream->removed) letter_end(l, false);
+  else if (write_key(l) && write_value(l, row, row ? journal_block_record(block, row) : slice_of(""))) submit(l);
+  else letter_later(l, "out of memory");
 }
 
 static void letter_fetched(struct journal_fetch *fetch) {
   struct letter *l = (struct letter *)((char *)fetch - offsetof(struct letter, fetch));
-  write_letter(l, fetch->block);
+  if (!fetch->block && fetch->next <= l->sequence) letter_later(l, "its record can't be read now");
+  else write_letter(l, fetch->block);
   journal_block_unref(fetch->block);
+}
+
+// With its record: from memory, or from disk.
+static void send_letter(struct letter *l) {
+  struct stream *s = l->stream;
+  struct journal_block *block = journal_recent(s->courier->options.journal, l->sequence);
+  if (block) {
+    write_letter(l, block);
+    journal_block_unref(block);
+    return;
+  }
+  l->fetch = (struct journal_fetch){.loop = s->courier->loop, .sequence = l->sequence,
+                                    .organisation = s->outfit->definition->organisation, .done = letter_fetched};
+  journal_fetch(s->courier->options.journal, &l->fetch);
 }
 
 static struct letter *letter_new(struct stream *s, const struct dead_letter *from) {
@@ -249,24 +270,22 @@ static struct letter *letter_new(struct stream *s, const struct dead_letter *fro
   buf_init(&l->value, 2 * LIMIT_RECORD_BYTES);
   l->reason = mem_copy(from->reason, strlen(from->reason));
   l->answer = from->answer.len ? mem_copy(from->answer.at, from->answer.len) : NULL;
-  return l;
+  if (l->reason && (l->answer || !from->answer.len)) return l;
+  letter_free(l);
+  return NULL;
+}
+
+bool saver_try_dead_letter(struct stream *s, const struct dead_letter *from) {
+  struct letter *l = letter_new(s, from);
+  if (!l) return false;
+  s->letters++;
+  s->courier->saver->letters++;
+  send_letter(l);
+  return true;
 }
 
 void saver_dead_letter(struct stream *s, const struct dead_letter *from) {
-  struct letter *l = letter_new(s, from);
-  if (!l) { // out of memory: the record is run again later
-    stream_again(s, from->ordinal);
-    return;
-  }
-  s->letters++;
-  s->courier->saver->letters++;
-  struct journal_block *block = journal_recent(s->courier->options.journal, l->sequence);
-  if (block) {
-    write_letter(l, block);
-    journal_block_unref(block);
-    return;
-  }
-  l->fetch = (struct journal_fetch){.loop = s->courier->loop, .sequence = l->sequence,
-                                    .organisation = s->outfit->definition->organisation, .done = letter_fetched};
-  journal_fetch(s->courier->options.journal, &l->fetch);
+  if (saver_try_dead_letter(s, from)) return;
+  stream_again(s, from->ordinal);
+  stream_wake(s);
 }

@@ -193,7 +193,7 @@ bool sending_may_be_small(struct courier *c); // a small request may go
 
 // ---- delivery.c ----
 void delivery_offer(struct stream *s); // its ready lanes send when the courier's turn ends
-bool delivery_send_ready(struct stream *s); // as many lanes as may send; false: a small request waits for the courier's allowance
+bool delivery_send_ready(struct stream *s); // as many lanes as may send; false: one waits for the courier's allowance, or for memory
 void delivery_cancel_all(struct stream *s); // requests that are out end unheard
 
 // ---- saver.c ----
@@ -209,3 +209,5 @@ struct dead_letter {
   uint32_t attempts;
 };
 void saver_dead_letter(struct stream *s, const struct dead_letter *letter);
+// False: out of memory, nothing was done. (saver_dead_letter has the record read again then.)
+bool saver_try_dead_letter(struct stream *s, const struct dead_letter *letter);

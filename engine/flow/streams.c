@@ -1,6 +1,7 @@
 #include "flow/streams.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -11,12 +12,14 @@ struct streams {
   struct streams_options options;
   struct stream_entry **entries; // in order of id
   size_t count, cap;
+  struct list undoing; // changes that wait to be taken back
 };
 
 struct streams *streams_new(const struct streams_options *options, struct err *err) {
   struct streams *all = mem_zero(1, sizeof *all);
   if (!all) return err_set(err, "out of memory"), NULL;
   all->options = *options;
+  list_init(&all->undoing);
   return all;
 }
 
@@ -26,8 +29,11 @@ static void entry_free(struct stream_entry *entry) {
   mem_free(entry);
 }
 
+static void forget_undoing(struct streams *all);
+
 void streams_free(struct streams *all) {
   if (!all) return;
+  forget_undoing(all);
   for (size_t i = 0; i < all->count; i++) entry_free(all->entries[i]);
   mem_free(all->entries);
   mem_free(all);
@@ -97,6 +103,7 @@ static struct courier *courier_of(const struct streams *all, const struct defini
 // ---- a change and its stages ----
 
 enum stage_kind { CREATE, CHANGE, REMOVE };
+enum { UNDO_AGAIN_MS = 1000 };
 
 struct change {
   struct streams *all;
@@ -111,18 +118,36 @@ struct change {
   struct store_change changes[3];
   char id[DEFINITION_ID_BYTES];
   struct courier_command command;
+  struct loop_timer timer; // to take it back
+  struct list undoing_link;
 };
 
-static void finish(struct change *c, enum streams_outcome outcome, const struct err *err) {
-  struct streams_answer answer = {.outcome = outcome, .entry = c->kind == REMOVE ? NULL : c->entry, .id = c->id,
-                                  .undelivered = c->command.undelivered};
-  if (err) answer.err = *err;
-  if (c->entry) c->entry->changing = false;
-  if (outcome != STREAMS_DONE) answer.entry = NULL;
-  if (c->kind == REMOVE && outcome == STREAMS_DONE) take_out(c->all, c->entry);
-  c->done(&answer, c->arg);
+static void change_free(struct change *c) {
+  list_remove(&c->undoing_link);
+  loop_timer_fini(&c->timer);
   definition_unref(c->next);
   mem_free(c);
+}
+
+static void forget_undoing(struct streams *all) {
+  struct list *link;
+  while ((link = list_first(&all->undoing))) change_free(list_item(link, struct change, undoing_link));
+}
+
+// Once; what is left to do after it is nobody's to wait for.
+static void answer(struct change *c, enum streams_outcome outcome, const struct err *err) {
+  struct streams_answer answer = {.outcome = outcome, .id = c->id, .undelivered = c->command.undelivered};
+  if (err) answer.err = *err;
+  if (outcome == STREAMS_DONE && c->kind != REMOVE) answer.entry = c->entry;
+  if (c->done) c->done(&answer, c->arg);
+  c->done = NULL;
+}
+
+static void finish(struct change *c, enum streams_outcome outcome, const struct err *err) {
+  if (c->entry) c->entry->changing = false;
+  if (c->kind == REMOVE && outcome == STREAMS_DONE) take_out(c->all, c->entry);
+  answer(c, outcome, err);
+  change_free(c);
 }
 
 static struct change *begin(struct streams *all, enum stage_kind kind, const struct stream_entry *entry, streams_done done, void *arg) {
@@ -150,18 +175,37 @@ static struct change *begin(struct streams *all, enum stage_kind kind, const str
   return c;
 }
 
+static void undo(struct change *c);
+
+static void undo_due(struct loop_timer *timer) {
+  undo((struct change *)((char *)timer - offsetof(struct change, timer)));
+}
+
+// Until it is taken back, a restart would find what the courier refused: whoever asked is told, and it is tried again.
+static void undo_later(struct change *c, const char *why) {
+  struct err err = {0};
+  log_error("stream=%s doing=undo error=\"%s\" (will be tried again)", c->id, why);
+  err_set(&err, "%.200s; and the store could not be set back: %.200s (it is tried again)", c->command.err.text, why);
+  answer(c, STREAMS_FAILED, &err);
+  c->timer.run = undo_due;
+  list_push_back(&c->all->undoing, &c->undoing_link);
+  if (!loop_timer_start(c->all->options.loop, &c->timer, UNDO_AGAIN_MS * 1000)) finish(c, STREAMS_FAILED, &err);
+}
+
 static void undone(struct store_write *write) {
   struct change *c = (struct change *)((char *)write - offsetof(struct change, write));
   struct err why = c->command.err;
-  if (c->kind == CREATE && c->entry) {
-    take_out(c->all, c->entry);
-    c->entry = NULL;
-  }
-  finish(c, STREAMS_REFUSED, &why);
+  if (write->ok) finish(c, STREAMS_REFUSED, &why);
+  else undo_later(c, write->err.text);
 }
 
 // The courier can't use what was stored: the store goes back to what was.
 static void undo(struct change *c) {
+  list_remove(&c->undoing_link);
+  if (c->kind == CREATE && c->entry) {
+    take_out(c->all, c->entry);
+    c->entry = NULL;
+  }
   c->changes[0].value = c->kind == CHANGE ? c->entry->definition->document : (struct slice){0};
   c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 1, .done = undone};
   store_submit(c->all->options.store, &c->write);

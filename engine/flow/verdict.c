@@ -15,13 +15,14 @@ static enum sink_verdict_kind of_status(int status) {
   return SINK_RETRY;
 }
 
+void verdict_words(const struct http_response *response, char *out, size_t bytes) {
+  if (response->outcome == HTTP_ANSWERED) snprintf(out, bytes, "HTTP status %d", response->status);
+  else snprintf(out, bytes, "%s", response->error ? response->error : "no answer");
+}
+
 void verdict_default(const struct http_response *response, struct sink_verdict *out) {
   *out = (struct sink_verdict){.seconds = -1};
-  if (response->outcome == HTTP_ANSWERED) {
-    out->kind = of_status(response->status);
-    snprintf(out->why, sizeof out->why, "HTTP status %d", response->status);
-    return;
-  }
-  out->kind = response->outcome == HTTP_REFUSED ? SINK_PAUSE : SINK_RETRY;
-  snprintf(out->why, sizeof out->why, "%s", response->error ? response->error : "no answer");
+  if (response->outcome == HTTP_ANSWERED) out->kind = of_status(response->status);
+  else out->kind = response->outcome == HTTP_REFUSED ? SINK_PAUSE : SINK_RETRY;
+  verdict_words(response, out->why, sizeof out->why);
 }

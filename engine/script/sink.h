@@ -115,6 +115,7 @@ struct sink_request { // borrowed from the runner until its next hook
   const char *signing_secret, *signing_secret_previous;
   const char *username, *password, *sign, *ca, *client_certificate, *client_key;
   uint32_t timeout_ms;
+  bool passing; // after false: memory or time was short, so it may go well another time
 };
 // Without a request hook: an error at load. False with err when the hook fails.
 bool sink_request(struct sink_binding *binding, const struct sink_batch *batch, struct sink_request *out,
@@ -135,7 +136,7 @@ enum sink_verdict_kind {
 struct sink_verdict {
   enum sink_verdict_kind kind;
   double seconds;                  // SINK_RETRY; negative: the engine's own delay
-  char why[256];                   // reject, pause; the note of SINK_AGAIN
+  char why[256];                   // reject, pause; the note of SINK_AGAIN; may be empty
   const struct sink_verdict *each; // record by record when the hook gave a list: record_count of them,
                                    // borrowed until the runner's next hook
 };

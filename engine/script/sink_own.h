@@ -10,6 +10,7 @@ struct sink_own {
   struct sink_memory *memory; // all texts and arrays of `sink`, freed with it
   enum sink_framing framing;
   bool framing_by_settings; // framing is a function of the file's
+  unsigned standard;        // groups of settings that the engine applies (sink_standard.h)
 };
 
 static inline struct sink_own *sink_own_of(struct sink *sink) {

@@ -13,7 +13,7 @@ enum {
 // One request being read: the field's value is on top of the stack.
 struct reading {
   lua_State *L;
-  struct sink_runner *runner;
+  struct sink_call *call;
   struct sink_request *out;
   uint32_t lines[SINK_HEADER_LINES]; // offsets in runner->lines, which may move
   uint32_t line_count;
@@ -94,10 +94,15 @@ static bool is_token(const char *at, size_t len) {
 }
 
 static void add_line(struct reading *r, struct slice name, struct slice value) {
-  struct buf *lines = &r->runner->lines;
+  struct buf *lines = &r->call->binding->state->runner->lines;
+  size_t bytes = name.len + value.len + 3;
   if (r->line_count == SINK_HEADER_LINES)
     luaL_error(r->L, "request: more than %d headers", SINK_HEADER_LINES);
-  if (!buf_reserve(lines, name.len + value.len + 3)) luaL_error(r->L, "request: the headers are too long");
+  if (lines->len + bytes > lines->max) luaL_error(r->L, "request: the headers are too long");
+  if (!buf_reserve(lines, bytes)) {
+    r->call->passing = true;
+    luaL_error(r->L, "request: out of memory");
+  }
   r->lines[r->line_count++] = (uint32_t)lines->len;
   buf_append(lines, name.at, name.len);
   buf_append(lines, ": ", 2);
@@ -132,7 +137,7 @@ static void read_headers(struct reading *r, const struct field *f) {
 
 static void set_headers(struct reading *r) {
   for (uint32_t i = 0; i < r->line_count; i++)
-    r->out->headers[i] = r->runner->lines.at + r->lines[i];
+    r->out->headers[i] = r->call->binding->state->runner->lines.at + r->lines[i];
   r->out->headers[r->line_count] = NULL;
 }
 
@@ -198,11 +203,11 @@ static void check_whole(lua_State *L, struct sink_request *out) {
 
 // Reads the table on top of the stack, which stays there.
 static void read_request(lua_State *L, struct sink_call *call) {
-  struct reading r = {.L = L, .runner = call->binding->state->runner, .out = call->out};
+  struct reading r = {.L = L, .call = call, .out = call->out};
   if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "request must return a table { url = ... }");
   int table = lua_gettop(L), names = table + 1;
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->binding->state->fields);
-  r.runner->lines.len = 0;
+  call->binding->state->runner->lines.len = 0;
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     const struct field *f = field_of(L, names + 1, names);
     f->read(&r, f);
@@ -244,15 +249,20 @@ static bool is_complete(const struct sink_binding *binding, const struct sink_re
                  binding->state->sink->file);
 }
 
+static bool make(struct sink_call *call, lua_CFunction run, struct sink_request *out) {
+  clear(out);
+  bool ok = sink_runner_call(call, run);
+  out->passing = call->passing;
+  return ok && sink_standard_apply(&call->binding->standard, out, call->err);
+}
+
 bool sink_request(struct sink_binding *binding, const struct sink_batch *batch, struct sink_request *out,
                   struct err *err) {
   struct sink_call call = {.binding = binding, .batch = batch, .out = out, .err = err};
-  clear(out);
-  return sink_runner_call(&call, run_request) && is_complete(binding, out, err);
+  return make(&call, run_request, out) && is_complete(binding, out, err);
 }
 
 bool sink_probe(struct sink_binding *binding, struct sink_request *out, struct err *err) {
   struct sink_call call = {.binding = binding, .out = out, .err = err};
-  clear(out);
-  return sink_runner_call(&call, run_probe);
+  return make(&call, run_probe, out);
 }

@@ -120,6 +120,7 @@ static bool prepare(struct sink_binding *b, struct err *err) {
 static bool fail(struct sink_call *call, const struct lua_failure *failure) {
   const struct sink_binding *b = call->binding;
   struct err own = {0};
+  call->passing |= failure->outcome != SCRIPT_FAILED;
   lua_failure_err(failure, b->state->sink->file, &own);
   sink_secrets_hide(b->state->sink, b->settings, own.text);
   return err_set(call->err, "%s", own.text);
@@ -130,7 +131,8 @@ bool sink_runner_call(struct sink_call *call, lua_CFunction work) {
   struct sink_state *state = b->state;
   struct lua_failure failure;
   if (state->lua) lua_settop(state->lua->L, state->top);
-  bool ran = prepare(b, call->err);
+  bool ran = prepare(b, call->err); // it went well when the settings were bound
+  call->passing = !ran;
   if (ran) {
     state->batch = call->batch;
     ran = lua_state_protect(state->lua, work, call, 0, 1, &failure) || fail(call, &failure);
@@ -183,19 +185,26 @@ static uint32_t limit_from(const json_t *settings, const char *name, double fact
   return number < 1 ? 1 : number > most ? most : (uint32_t)number;
 }
 
-static bool set_limits(struct sink_binding *b, struct err *err) {
-  struct sink *sink = b->state->sink;
-  b->limits.framing = sink_own_of(sink)->framing;
-  struct sink_call call = {.binding = b, .out = &b->limits.framing, .err = err};
-  if (sink_own_of(sink)->framing_by_settings && !sink_runner_call(&call, ask_framing)) return false;
-  json_t *settings = json_loadb(b->settings.at, b->settings.len, 0, NULL);
-  if (!settings) return err_set(err, "out of memory");
+static void read_limits(struct sink_binding *b, const json_t *settings) {
+  const struct sink *sink = b->state->sink;
   b->limits.records = limit_from(settings, "max_records", 1, LIMIT_BATCH_RECORDS, sink->batch_records);
   b->limits.bytes = limit_from(settings, "max_bytes", 1, LIMIT_BATCH_BYTES, sink->batch_bytes);
   b->limits.hold_ms = limit_from(settings, "max_seconds", 1000, LIMIT_HOLD_MS, sink->batch_ms);
   if (b->limits.framing == SINK_ONE) b->limits.records = 1;
+}
+
+// What the engine itself wants to know of the settings.
+static bool read_settings(struct sink_binding *b, struct err *err) {
+  const struct sink_own *own = sink_own_of(b->state->sink);
+  struct sink_call call = {.binding = b, .out = &b->limits.framing, .err = err};
+  b->limits.framing = own->framing;
+  if (own->framing_by_settings && !sink_runner_call(&call, ask_framing)) return false;
+  json_t *settings = json_loadb(b->settings.at, b->settings.len, 0, NULL);
+  if (!settings) return err_set(err, "out of memory");
+  read_limits(b, settings);
+  bool ok = sink_standard_read(&b->standard, own->standard, settings, err);
   json_decref(settings);
-  return true;
+  return ok;
 }
 
 struct sink_binding *sink_bind(struct sink_runner *runner, struct sink *sink, struct slice settings,
@@ -212,7 +221,7 @@ struct sink_binding *sink_bind(struct sink_runner *runner, struct sink *sink, st
   b->state = state;
   b->settings = settings;
   b->table = LUA_NOREF;
-  if (prepare(b, err) && set_limits(b, err)) return b;
+  if (prepare(b, err) && read_settings(b, err)) return b;
   sink_unbind(b);
   return NULL;
 }
@@ -223,6 +232,7 @@ void sink_unbind(struct sink_binding *b) {
   if (state->lua && b->generation == state->generation)
     luaL_unref(state->lua->L, LUA_REGISTRYINDEX, b->table);
   if (--state->bindings == 0) drop_state(state);
+  sink_standard_fini(&b->standard);
   mem_free(b);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include "script/lua_state.h"
 #include "script/sink_own.h"
+#include "script/sink_standard.h"
 
 struct sink_runner {
   struct sink_state *states;
@@ -31,6 +32,7 @@ struct sink_binding {
   int table; // registry reference of the settings as Lua sees them, good for one generation
   uint64_t generation;
   struct sink_limits limits;
+  struct sink_standard standard;
 };
 
 struct sink_call {
@@ -39,7 +41,8 @@ struct sink_call {
   const void *in;                 // for `work`
   void *out;
   struct err *err;
-  bool ok; // set by `work` when all went well
+  bool ok;      // set by `work` when all went well
+  bool passing; // when not: memory or time was short
 };
 
 // Runs `work` in the binding's Lua state, protected and timed, with the call as light userdata at index 1.

@@ -1,6 +1,7 @@
 // sink_setting.c - what a sink file may say of a setting.
 #include "script/sink_setting.h"
 #include "base/limits.h"
+#include "script/sink_standard.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -160,18 +161,47 @@ static bool check_names(const struct sink_table *t, const struct sink *sink) {
   return true;
 }
 
+// The element on top of the stack is the name of a group that many sinks share.
+static const char *group_named(lua_State *L) {
+  return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+}
+
+static bool read_group(const struct sink_table *t, const char *word, struct sink_setting *out) {
+  return sink_standard_declare(word, out, &t->own->standard) || err_set(t->err, "out of memory");
+}
+
+// How many settings the list makes; 0 after a fault.
+static size_t count_settings(const struct sink_table *t, size_t elements) {
+  size_t count = 0;
+  for (size_t i = 0; i < elements && count <= LIMIT_SINK_SETTINGS; i++) {
+    lua_rawgeti(t->L, -1, (int)i + 1);
+    const char *word = group_named(t->L);
+    size_t more = word ? sink_standard_count(word) : 1;
+    if (!more)
+      sink_table_fault(t, "settings",
+                       "no settings are called \"%.60s\": headers, auth, signing, timeout_s or tls", word);
+    lua_pop(t->L, 1);
+    if (!more) return 0;
+    count += more;
+  }
+  if (count <= LIMIT_SINK_SETTINGS) return count;
+  sink_table_fault(t, "settings", "a sink has at most %d settings", LIMIT_SINK_SETTINGS);
+  return 0;
+}
+
 // The list on top of the stack.
 static bool read_list(const struct sink_table *t, struct sink *sink) {
-  size_t count = lua_objlen(t->L, -1);
-  if (count > LIMIT_SINK_SETTINGS)
-    return sink_table_fault(t, "settings", "a sink has at most %d settings", LIMIT_SINK_SETTINGS);
+  size_t elements = lua_objlen(t->L, -1), count = count_settings(t, elements);
+  if (!count) return !elements;
   struct sink_setting *settings = sink_own_room(t->own, count * sizeof *settings);
   if (!settings) return err_set(t->err, "out of memory");
   sink->settings = settings;
-  for (size_t i = 0; i < count; i++) {
-    sink->setting_count = i + 1;
+  for (size_t i = 0; i < elements; i++) {
+    struct sink_setting *at = &settings[sink->setting_count];
     lua_rawgeti(t->L, -1, (int)i + 1);
-    bool ok = read_setting(t, &settings[i]);
+    const char *word = group_named(t->L);
+    sink->setting_count += word ? sink_standard_count(word) : 1;
+    bool ok = word ? read_group(t, word, at) : read_setting(t, at);
     lua_pop(t->L, 1);
     if (!ok) return false;
   }

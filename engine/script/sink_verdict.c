@@ -11,7 +11,7 @@ static const struct {
   bool of_one; // whether it may stand for a single record of a list
 } words[] = {
     {"delivered", SINK_DELIVERED, true}, {"retry", SINK_RETRY, true},  {"reject", SINK_REJECT, true},
-    {"pause", SINK_PAUSE, false},        {"again", SINK_AGAIN, false}, {"halve", SINK_HALVE, false},
+    {"pause", SINK_PAUSE, true},         {"again", SINK_AGAIN, false}, {"halve", SINK_HALVE, false},
 };
 
 static void set_number(lua_State *L, const char *name, lua_Number value) {
@@ -71,10 +71,9 @@ static void read_one(lua_State *L, int index, bool of_list, struct sink_verdict 
       read_words(L, index + 1, out);
     return;
   }
-  luaL_error(
-      L, of_list
-             ? "verdict: of a record it is \"delivered\", \"retry\" or \"reject\""
-             : "verdict: must be nil, \"delivered\", \"retry\", \"reject\", \"pause\", \"again\" or a list");
+  luaL_error(L, of_list ? "verdict: of a record it is \"delivered\", \"retry\", \"reject\" or \"pause\""
+                        : "verdict: must be nil, \"delivered\", \"retry\", \"reject\", \"pause\", \"halve\", "
+                          "\"again\" or a list");
 }
 
 // An element of the list: a word, or { word, what goes with it }.

@@ -204,21 +204,65 @@ static void parts_are_batches_of_their_own(void **state) {
   batch_free(whole);
 }
 
-static void items_can_be_taken_one_by_one(void **state) {
+// Items leave from anywhere: those that stay keep order, keys and name, and need no memory for it.
+static void items_that_are_done_with_leave_and_the_others_stay(void **state) {
   (void)state;
-  struct batch *from = new_batch(SINK_CUSTOM), *to = new_batch(SINK_CUSTOM);
-  for (uint64_t s = 1; s <= 10; s++) {
-    struct batch_output output = output_of(s, (uint32_t)s % 2, s % 2, "value");
-    output.key = slice_of(s % 3 ? "key" : "");
-    output.bucket = (uint8_t)s;
-    assert_true(batch_add(from, &output));
-  }
-  for (uint32_t i = 3; i < 10; i++)
-    assert_true(batch_take(to, from, i));
-  assert_int_equal(to->count, 7);
-  assert_same_items(to, from, 3);
-  batch_free(from);
-  batch_free(to);
+  static const enum sink_framing all[] = {SINK_ARRAY, SINK_LINES, SINK_CUSTOM};
+  for (unsigned stays = 1; stays < 1 << 5; stays++)
+    for (size_t f = 0; f < 3; f++) {
+      struct batch *b = new_batch(all[f]), *same = new_batch(all[f]);
+      for (uint64_t s = 1; s <= 5; s++) {
+        char body[24];
+        snprintf(body, sizeof body, "%0*llu", (int)s, (unsigned long long)s);
+        struct batch_output output = output_of(s, (uint32_t)s % 2, s % 2, body);
+        if (all[f] == SINK_CUSTOM) output.key = slice_of(s % 3 ? "key" : "");
+        assert_true(batch_add(b, &output));
+        if (stays >> (s - 1) & 1) assert_true(batch_add(same, &output));
+        else b->items[s - 1].gone = true;
+      }
+      assert_true(batch_seal(b) && batch_seal(same));
+      batch_name(b, "st_x");
+      mem_fail_at(1);
+      batch_shrink(b);
+      assert_true(batch_seal(b));
+      assert_int_equal(mem_asked(), 0);
+      mem_fail_at(0);
+      assert_int_equal(b->count, same->count);
+      assert_same_items(b, same, 0);
+      assert_true(slice_equal(buf_slice(&b->bytes), buf_slice(&same->bytes)));
+      assert_int_equal(b->first, same->first);
+      assert_int_equal(b->first_number, same->first_number);
+      assert_int_equal(b->last, same->last);
+      assert_int_equal(b->body_bytes, same->body_bytes);
+      assert_string_equal(b->id, "st_x-1-5.1");
+      batch_free(b);
+      batch_free(same);
+    }
+}
+
+static void a_view_shows_what_hooks_may_see(void **state) {
+  (void)state;
+  struct batch *b = numbered(SINK_ARRAY, 7, 2);
+  b->attempt = 3;
+  batch_name(b, "st_x");
+  clock_set_ms(777);
+  struct sink_batch view = batch_view(b);
+  clock_set_ms(0);
+  struct sink_item room;
+  assert_string_equal(view.id, "st_x-7-8");
+  assert_string_equal(view.kind, "usage");
+  assert_int_equal(view.attempt, 3);
+  assert_int_equal(view.now_ms, 777);
+  assert_int_equal(view.record_count, 2);
+  assert_true(slice_is(view.item(&view, 1, &room)->body, "8"));
+  assert_null(view.note);
+  b->items[1].kind = RECORD_EVENT;
+  b->has_note = true;
+  strcpy(b->note, "n");
+  view = batch_view(b);
+  assert_string_equal(view.kind, "mixed");
+  assert_string_equal(view.note, "n");
+  batch_free(b);
 }
 
 // ---- names ----
@@ -399,7 +443,8 @@ int main(void) {
       cmocka_unit_test_teardown(its_memory_is_on_the_budget, budget_is_even),
       cmocka_unit_test_teardown(more_than_its_maximum_is_refused_and_what_it_has_stays, budget_is_even),
       cmocka_unit_test_teardown(parts_are_batches_of_their_own, budget_is_even),
-      cmocka_unit_test_teardown(items_can_be_taken_one_by_one, budget_is_even),
+      cmocka_unit_test_teardown(items_that_are_done_with_leave_and_the_others_stay, budget_is_even),
+      cmocka_unit_test_teardown(a_view_shows_what_hooks_may_see, budget_is_even),
       cmocka_unit_test_teardown(a_name_says_which_records, budget_is_even),
       cmocka_unit_test_teardown(the_same_records_have_the_same_name, budget_is_even),
       cmocka_unit_test_teardown(outputs_of_one_record_have_names_of_their_own, budget_is_even),

@@ -102,7 +102,7 @@ static void other_encodings_are_unknown(void **state) {
 
 static void what_was_packed_comes_out(void **state) {
   (void)state;
-  static const size_t sizes[] = {0, 1, 100, 65536, 256 << 10, (256 << 10) + 1, LIMIT - 1};
+  static const size_t sizes[] = {0, 1, 100, 65536, 256 << 10, (256 << 10) + 1, LIMIT - 1, LIMIT};
   rand_seed(1);
   for (size_t e = 0; e < 2; e++)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -153,6 +153,28 @@ static void a_bomb_is_stopped_at_the_limit(void **state) {
     buf_fini(&packed);
   }
   free(plain);
+}
+
+// Exactly the limit is within it, also where a checksum or an empty member still comes; one byte more is not.
+static void a_body_as_long_as_the_limit_fits(void **state) {
+  (void)state;
+  static const size_t limits[] = {1, 100, 65536, 256 << 10, (256 << 10) + 1, LIMIT};
+  rand_seed(3);
+  for (size_t e = 0; e < 2; e++)
+    for (size_t i = 0; i < 2 * sizeof limits / sizeof *limits; i++) {
+      size_t limit = limits[i / 2];
+      char *plain = bytes(limit, i % 2);
+      struct buf packed = packed_as(encodings[e], slice_make(plain, limit)), empty = packed_as(encodings[e], slice_of(""));
+      assert_true(buf_append(&packed, empty.at, empty.len));
+      struct unpacked u = unpack_to(encodings[e], buf_slice(&packed), limit);
+      assert_int_equal(u.result, UNPACK_DONE);
+      assert_true(slice_equal(u.plain, slice_make(plain, limit)));
+      buf_fini(&u.out);
+      if (limit > 1) assert_fails(encodings[e], buf_slice(&packed), limit - 1, UNPACK_TOO_LARGE);
+      buf_fini(&packed);
+      buf_fini(&empty);
+      free(plain);
+    }
 }
 
 // A thousand small members, each within the limit, are together past it.
@@ -257,6 +279,7 @@ int main(void) {
       cmocka_unit_test(what_was_packed_comes_out),
       cmocka_unit_test(several_members_are_one_body),
       cmocka_unit_test(a_bomb_is_stopped_at_the_limit),
+      cmocka_unit_test(a_body_as_long_as_the_limit_fits),
       cmocka_unit_test(a_bomb_in_many_members_is_stopped_too),
       cmocka_unit_test(a_window_beyond_reason_is_refused),
       cmocka_unit_test(a_body_that_ends_early_is_broken_wherever_it_ends),
