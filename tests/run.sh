@@ -71,7 +71,7 @@ group_asan() {
 
 # The tests that start threads, by what their sources use.
 threaded_tests() {
-  grep -lE 'pthread_create|loop_new|journal_open|journal_fixture|http_fixture|pool_support' tests/unit/*_test.c |
+  grep -lE 'pthread_create|loop_new|journal_open|journal_fixture|http_fixture|pool_support|courier_support|delivery_support' tests/unit/*_test.c |
     sed -E 's|.*/(.*)\.c|\1|' | paste -sd '|'
 }
 

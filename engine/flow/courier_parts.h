@@ -77,7 +77,8 @@ void turn_tick(struct loop_timer *timer);
 void turn_ring_room(struct pool_client *client, unsigned worker, void *courier);
 uint64_t courier_now_ms(void);
 struct stream *courier_stream(const struct courier *courier, const char *id); // NULL: it has none of this id
-void courier_set_timer(struct courier *c, struct heap *timers, struct heap_node *node, uint64_t due_ms);
+// False: out of memory; whoever waits for it does without.
+bool courier_set_timer(struct courier *c, struct heap *timers, struct heap_node *node, uint64_t due_ms);
 
 void delivery_free_spares(struct courier *courier);
 

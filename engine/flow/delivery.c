@@ -2,7 +2,6 @@
 #include "flow/delivery.h"
 #include "base/mem.h"
 
-enum { LETTERS_AWAITED = 100 }; // dead letters on their way, and those before them in a row
 
 // A lane's first batch is about to go out. NULL: out of memory, nothing has changed.
 static struct delivery *delivery_new(struct lane *lane) {
@@ -72,7 +71,7 @@ void delivery_offer(struct stream *s) {
 static bool may_send(const struct stream *s) {
   bool one = s->failures >= BREAKER_FAILURES || s->courier->requests >= LIMIT_REQUESTS / 2;
   uint32_t most = one ? 1 : s->outfit->definition->in_flight;
-  bool may_pause = s->letters + s->dead_in_row >= LETTERS_AWAITED; // whether it does is known when they are on disk
+  bool may_pause = s->letters + s->dead_in_row >= STREAM_DEAD_IN_A_ROW; // whether it does is known when they are on disk
   return !stream_stopped(s) && !s->breaker_open && !s->awaited && !s->courier->draining && !may_pause && s->sending < most;
 }
 

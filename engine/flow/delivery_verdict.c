@@ -99,8 +99,8 @@ static void back_off(struct lane *lane, uint64_t delay_ms, bool patient) {
   struct courier *c = lane->stream->courier;
   lane->state = LANE_BACKOFF;
   lane->patient = patient;
-  courier_set_timer(c, &c->lane_timers, &lane->timer, courier_now_ms() + delay_ms);
-  if (!lane->timer.place) lane_due(lane); // out of memory: rather too early than never
+  bool set = courier_set_timer(c, &c->lane_timers, &lane->timer, courier_now_ms() + delay_ms);
+  if (!set) lane_due(lane); // rather too early than never
 }
 
 struct failure {

@@ -177,8 +177,7 @@ static bool holds_back(struct lane *lane, const struct batch *b, bool in_haste) 
   if (limits->hold_ms) {
     uint64_t age = (uint64_t)(clock_ms() - b->begun_ms);
     if (age >= limits->hold_ms) return false;
-    courier_set_timer(s->courier, &s->courier->lane_timers, &lane->timer, now + limits->hold_ms - age);
-    return true;
+    return courier_set_timer(s->courier, &s->courier->lane_timers, &lane->timer, now + limits->hold_ms - age);
   }
   if (in_haste || b->body_bytes >= EAGER_BYTES || !more_comes(s)) return false;
   if (!s->flush_wanted) s->flush_since_ms = now;
@@ -297,8 +296,9 @@ void lanes_flush(struct stream *s) {
   if (!waits_on) s->flush_wanted = false;
   struct lane *lane;
   for (size_t i = 0; (lane = lane_each(s, &i));) {
-    if (!waits_on) lane_offer(lane, true);
-    else if (may_go(lane)) courier_set_timer(s->courier, &s->courier->lane_timers, &lane->timer, s->flush_since_ms + PATIENCE_MS);
+    bool timed = waits_on && may_go(lane) &&
+                 courier_set_timer(s->courier, &s->courier->lane_timers, &lane->timer, s->flush_since_ms + PATIENCE_MS);
+    if (!timed) lane_offer(lane, true);
   }
 }
 

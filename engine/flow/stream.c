@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 
-enum { DEAD_IN_A_ROW = 100 };
 static const int64_t GIVE_UP_MS = 3 * 24 * 3600 * 1000LL;
 
 // ---- outfits ----
@@ -118,8 +117,7 @@ void stream_failed(struct stream *s, const char *why, int http_status, uint64_t 
   if (s->failures == BREAKER_FAILURES)
     log_warn("stream=%s sink=%s doing=retry failures=%u error=\"%s\"", s->outfit->definition->id, s->outfit->definition->sink->name,
              s->failures, why);
-  s->breaker_open = true;
-  courier_set_timer(s->courier, &s->courier->breaker_timers, &s->breaker, courier_now_ms() + delay_ms);
+  s->breaker_open = courier_set_timer(s->courier, &s->courier->breaker_timers, &s->breaker, courier_now_ms() + delay_ms);
   feed_fall_behind(s);
   if (budget_exhausted(s->courier->options.budget)) stream_shed(s);
 }
@@ -267,7 +265,8 @@ void stream_dead_letter_counted(struct stream *s, const char *why) {
   char text[STATUS_ERROR_BYTES];
   if (s->letters_kept >= LIMIT_DEAD_LETTERS)
     snprintf(text, sizeof text, "%d dead letters are kept: redrive or drop some", LIMIT_DEAD_LETTERS);
-  else if (++s->dead_in_row >= DEAD_IN_A_ROW) snprintf(text, sizeof text, "%d dead letters in a row: %.400s", DEAD_IN_A_ROW, why);
+  else if (++s->dead_in_row >= STREAM_DEAD_IN_A_ROW)
+    snprintf(text, sizeof text, "%d dead letters in a row: %.400s", STREAM_DEAD_IN_A_ROW, why);
   else return;
   stream_enter(s, STREAM_PAUSED, text);
 }

@@ -24,7 +24,7 @@
 struct courier;
 struct stream;
 
-enum { STREAM_RECORDS_OUT = 2 * LIMIT_JOB_RECORDS, BREAKER_FAILURES = 5, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
+enum { STREAM_RECORDS_OUT = 2 * LIMIT_JOB_RECORDS, BREAKER_FAILURES = 5, STREAM_DEAD_IN_A_ROW = 100, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
 
 // What a batch is made and sent with: one version of definition, script, sink and settings. Counted by its courier's thread.
 struct outfit {

@@ -26,9 +26,10 @@ static void arm(struct courier *c) {
   loop_timer_start(c->loop, &c->timer, due > now ? (due - now) * 1000 : 0);
 }
 
-void courier_set_timer(struct courier *c, struct heap *timers, struct heap_node *node, uint64_t due_ms) {
-  if (!heap_set(timers, node, due_ms)) log_error("courier doing=timer error=\"out of memory\"");
+bool courier_set_timer(struct courier *c, struct heap *timers, struct heap_node *node, uint64_t due_ms) {
+  if (!heap_set(timers, node, due_ms)) return false;
   if (first_due(c) == due_ms) arm(c);
+  return true;
 }
 
 void turn_timers_due(struct loop_timer *timer) {
