@@ -64,6 +64,7 @@ static bool restore(struct stream *s, struct err *err) {
 }
 
 static bool add(struct courier *c, struct courier_command *command) {
+  turn_skip(c);
   struct stream *s = stream_new(c, command->definition, command->status, &command->err);
   if (!s) return false;
   if (!restore(s, &command->err)) {

@@ -69,6 +69,7 @@ struct courier {
 
 // ---- turn.c ----
 void turn_route(struct courier *c);              // as many new blocks as the stage has room for
+void turn_skip(struct courier *c);               // without streams: all that there is
 void turn_new_blocks(struct loop_task *task);    // the listener's: the journal has new ones
 void turn_end(void *courier);                    // after all events of a turn: feed and send
 void turn_another(struct loop_task *task);       // posted so that the loop does not sleep

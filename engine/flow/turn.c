@@ -99,9 +99,16 @@ static struct journal_block *next_to_route(struct courier *c) {
   return NULL;
 }
 
+// While nobody asks it need not be told of new blocks.
+void turn_skip(struct courier *c) {
+  if (!c->open) return;
+  atomic_store(&c->listener.off, list_empty(&c->all));
+  if (list_empty(&c->all)) c->routed = journal_head(c->options.journal);
+}
+
 void turn_route(struct courier *c) {
   stage_trim(&c->stage);
-  if (c->open && list_empty(&c->all)) c->routed = journal_head(c->options.journal); // nobody asks
+  turn_skip(c);
   while (c->open && !c->route_fetching && c->routed < journal_head(c->options.journal) && stage_room(&c->stage)) {
     struct journal_block *block = next_to_route(c);
     if (!block) return;

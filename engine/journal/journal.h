@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "journal/record.h"
 #include "net/loop.h"
+#include <stdatomic.h>
 
 struct journal;
 
@@ -115,6 +116,7 @@ uint64_t journal_count(struct journal *journal, int64_t organisation, unsigned k
 struct journal_listener {
   struct loop *loop;
   struct loop_task task; // run: the listener's
+  atomic_bool off;       // it does not want to know; who clears it looks at the head then
   struct journal_listener *next;
 };
 void journal_listen(struct journal *journal, struct journal_listener *listener); // before records flow; for the journal's life

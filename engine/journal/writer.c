@@ -161,7 +161,7 @@ static void publish(struct journal *j, struct journal_block *block) {
   recent_add(&j->recent, block);
   atomic_store(&j->head, end);
   for (struct journal_listener *l = atomic_load(&j->listeners); l; l = l->next)
-    loop_post(l->loop, &l->task);
+    if (!atomic_load(&l->off)) loop_post(l->loop, &l->task);
   if (before <= half && segment->used > half) segment_maker_want(&j->maker);
 }
 
