@@ -14,8 +14,8 @@
 enum {
   COURIER_FETCHES = 8,      // blocks read from disk at once, or held
   COURIER_WORKER_JOBS = 32, // in a worker's ring: enough to keep it busy; streams that wait meanwhile gather larger jobs
-  SMALL_REQUESTS = 1000,    // a second, of a courier that has more to read: past it small batches wait and gather
-  COURIER_PARKED_BYTES = 12 << 20, // so much of them
+  SMALL_REQUESTS = 500,     // a second, of a courier that has more to read: past it small batches wait and gather
+  COURIER_PARKED_BYTES = 24 << 20, // so much of them
 };
 
 struct saver;

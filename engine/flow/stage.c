@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-enum { STAGE_BYTES = 20 << 20 };
+enum { STAGE_BYTES = 12 << 20 };
 
 static struct staged *at(const struct stage *stage, uint32_t number) {
   return (struct staged *)&stage->blocks[number % STAGE_BLOCKS];
