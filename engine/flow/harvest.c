@@ -1,7 +1,10 @@
 // harvest.c - what comes back from the workers: outputs into lanes, drops by their reasons, failures as dead letters.
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "flow/courier_parts.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 enum { SCRIPT_FAILURES = 100 }; // in a row; then the stream pauses
@@ -59,6 +62,16 @@ static void failed(struct stream *s, const struct harvest_item *item, const stru
   dead(s, item, why, r->line);
 }
 
+// What a script logs, a line each; so many a second, of a stream.
+static void said(struct stream *s, const struct harvest_item *item, struct slice log) {
+  for (const char *line = log.at, *end = log.at + log.len; line < end && allowance_take(&s->log_lines, clock_mono_ns());) {
+    const char *stop = memchr(line, '\n', (size_t)(end - line));
+    if (!stop) stop = end;
+    log_info("stream=%s record=%" PRId64 " doing=log text=\"%.*s\"", s->outfit->definition->id, item->id, (int)(stop - line), line);
+    line = stop + 1;
+  }
+}
+
 // Results for the part's records from `from` on (counted in the job).
 static void take_results(struct harvest_part *part, const struct harvest_item *items, uint32_t from, uint32_t to,
                          const struct pool_result *rs) {
@@ -68,6 +81,7 @@ static void take_results(struct harvest_part *part, const struct harvest_item *i
   for (uint32_t i = from; i < to && part->epoch == s->epoch; i++, rs++) {
     const struct harvest_item *item = &items[i];
     part->seen = i + 1 - part->first;
+    if (rs->log.len) said(s, item, rs->log);
     if (!window_holds(&s->window, item->ordinal)) continue;
     switch (rs->outcome) {
     case SCRIPT_KEPT:

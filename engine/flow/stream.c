@@ -181,6 +181,7 @@ struct stream *stream_new(struct courier *courier, struct definition *definition
   s->route = (struct router_entry){.organisation = definition->organisation, .kinds = definition->kinds};
   s->next = definition->start;
   s->line.lost = true; // until it has caught up
+  s->log_lines = (struct allowance){.per_second = STREAM_LOG_LINES, .burst = 10 * STREAM_LOG_LINES};
   status_ref(status);
   s->status = status;
   list_init(&s->ready_lanes);

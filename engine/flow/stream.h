@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "flow/allowance.h"
 #include "flow/batch.h"
 #include "flow/definition.h"
 #include "flow/router.h"
@@ -24,7 +25,7 @@
 struct courier;
 struct stream;
 
-enum { STREAM_RECORDS_OUT = 2 * LIMIT_JOB_RECORDS, BREAKER_FAILURES = 5, STREAM_DEAD_IN_A_ROW = 100, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
+enum { STREAM_RECORDS_OUT = 2 * LIMIT_JOB_RECORDS, BREAKER_FAILURES = 5, STREAM_DEAD_IN_A_ROW = 100, STREAM_LOG_LINES = 10, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
 
 // What a batch is made and sent with: one version of definition, script, sink and settings. Counted by its courier's thread.
 struct outfit {
@@ -102,6 +103,7 @@ struct stream { // what every record needs comes first
   int64_t last_success_ms, first_failure_ms;
   struct heap_node breaker; // in the courier's timers while no request may go
   uint64_t letters_kept;    // dead letters on disk
+  struct allowance log_lines;
 };
 
 // ---- stream.c ----

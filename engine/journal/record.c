@@ -1,6 +1,7 @@
 // record.c - one walk over a record's members for the few that the engine itself needs; records of a known
 // shape have them where the last one had them.
 #include "journal/record.h"
+#include "base/hash.h"
 
 enum member { ID, ORGANISATION, ENDPOINT, EVENT_TYPE, START_TIMESTAMP, VOLUME, MEMBERS };
 
@@ -80,6 +81,15 @@ static int64_t id_or_0(const struct json_tape *tape, uint32_t entry) {
   return entry != JSON_NONE && json_tape_integer(tape, entry, &id) ? id : 0;
 }
 
+// An endpoint's id as it is; where it is 0 or no integer, a number made of its bytes, for its records have an
+// order, too.
+static int64_t order_key(const struct json_tape *tape, uint32_t id) {
+  if (!is_set(tape, id)) return 0;
+  int64_t key = id_or_0(tape, id);
+  struct slice raw = json_raw(tape, id);
+  return key ? key : (int64_t)(hash_bytes(raw.at, raw.len, 0) | 1);
+}
+
 static bool read_kind(const struct json_tape *tape, const struct members *m, struct record_header *out,
                       struct err *err) {
   out->event_type = 0;
@@ -107,7 +117,7 @@ bool record_read_header(const struct json_tape *tape, struct record_header *out,
   if (!json_tape_integer(tape, m->id_in[ORGANISATION], &out->organisation))
     return err_set(err, "organisation.id is not an integer of 64 bits");
   if (!read_kind(tape, m, out, err)) return false;
-  out->endpoint = id_or_0(tape, m->id_in[ENDPOINT]);
+  out->endpoint = order_key(tape, m->id_in[ENDPOINT]);
   return true;
 }
 

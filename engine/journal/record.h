@@ -13,7 +13,7 @@ struct record_header {
   int64_t received_ms;  // time of receipt; given at append
   int64_t organisation; // organisation.id
   int64_t id;
-  int64_t endpoint;     // endpoint.id, or 0: the key of order
+  int64_t endpoint;     // the key of order: endpoint.id, or what stands for one that is 0 or no integer; 0: there is none
   uint32_t offset;      // of the record's bytes, in what the header came with
   uint32_t length;
   uint16_t event_type;  // event_type.id of an event (0 to 65,535), else 0

@@ -47,6 +47,7 @@ struct pool_result { // of one record; valid during the call
   enum script_outcome outcome;
   uint32_t line;
   struct slice text; // reason or message
+  struct slice log;  // what the script logged: lines, without a break behind the last
   const struct pool_output *outputs;
   uint32_t output_count;
 };

@@ -34,7 +34,7 @@ void pool_reader_fini(struct pool_reader *r) {
 static bool head_is_right(const struct pool_link *l, const struct pool_reader *r,
                           const struct message_result *head) {
   size_t content = sizeof *head + (size_t)head->output_count * sizeof(struct script_output) +
-                   head->output_bytes + (size_t)head->text_bytes;
+                   head->output_bytes + (size_t)head->text_bytes + head->log_bytes;
   return head->outcome <= SCRIPT_MEMORY && head->output_count <= SCRIPT_OUTPUTS && content <= head->bytes &&
          (head->outcome == SCRIPT_KEPT || head->output_count == 0) && head->job == l->first->number &&
          head->index == l->next_index + r->count && head->index < l->first->count;
@@ -58,6 +58,15 @@ void pool_clean(char *text, size_t len) {
   }
 }
 
+static void clean_lines(char *text, size_t len) {
+  for (char *line = text, *end = text + len; line < end;) {
+    char *stop = memchr(line, '\n', (size_t)(end - line));
+    if (!stop) stop = end;
+    pool_clean(line, (size_t)(stop - line));
+    line = stop + 1;
+  }
+}
+
 // `at` is a private copy of head->bytes bytes.
 static bool take_result(struct pool_reader *r, const struct message_result *head, char *at) {
   const struct script_output *outputs = (const void *)(at + sizeof *head);
@@ -67,9 +76,11 @@ static bool take_result(struct pool_reader *r, const struct message_result *head
   for (uint32_t i = 0; i < head->output_count; i++)
     if (!take_output(&outputs[i], slice_make(bytes, head->output_bytes), &to[i])) return false;
   pool_clean(text, head->text_bytes);
+  clean_lines(text + head->text_bytes, head->log_bytes);
   r->results[r->count++] = (struct pool_result){.outcome = (enum script_outcome)head->outcome,
                                                 .line = head->line,
                                                 .text = slice_make(text, head->text_bytes),
+                                                .log = slice_make(text + head->text_bytes, head->log_bytes),
                                                 .outputs = to,
                                                 .output_count = head->output_count};
   r->output_count += head->output_count;

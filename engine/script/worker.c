@@ -57,27 +57,30 @@ static void wait_for_room(struct worker *w, struct client *c, size_t bytes) {
   atomic_exchange(&w->words->bell, SEGMENT_AWAKE);
 }
 
-static void write_result(char *to, const struct message_result *head, const struct script_result *result) {
+static void write_result(char *to, const struct message_result *head, const struct script_result *result,
+                         const char *log) {
   to = message_append(to, head, sizeof *head);
   to = message_append(to, result->outputs, head->output_count * sizeof *result->outputs);
   to = message_append(to, result->bytes.at, head->output_bytes);
-  message_append(to, result->text, head->text_bytes);
+  to = message_append(to, result->text, head->text_bytes);
+  message_append(to, log, head->log_bytes);
 }
 
 static struct message_result describe(const struct job *job, uint32_t index,
-                                      const struct script_result *result) {
+                                      const struct script_result *result, size_t log_bytes) {
   bool kept = result->outcome == SCRIPT_KEPT;
   struct message_result head = {
       .index = index,
       .job = job->head->number,
       .line = result->line,
       .outcome = (uint8_t)result->outcome,
-      .output_count = kept ? result->output_count : 0,
+      .output_count = kept ? (uint16_t)result->output_count : 0,
       .output_bytes = kept ? (uint32_t)result->bytes.len : 0,
       .text_bytes = (uint16_t)strnlen(result->text, sizeof result->text),
+      .log_bytes = (uint16_t)log_bytes,
   };
   head.bytes = (uint32_t)message_pad(sizeof head + head.output_count * sizeof *result->outputs +
-                                     head.output_bytes + head.text_bytes);
+                                     head.output_bytes + head.text_bytes + head.log_bytes);
   return head;
 }
 
@@ -85,11 +88,11 @@ static struct message_result describe(const struct job *job, uint32_t index,
 static void send_result(struct worker *w, const struct job *job, uint32_t index,
                         const struct script_result *result) {
   struct client *c = job->client;
-  struct message_result head = describe(job, index, result);
+  struct message_result head = describe(job, index, result, w->runner.log_len);
   assert(head.bytes <= MESSAGE_RESULT_BYTES);
   if (!ring_has_room(&c->results, head.bytes)) wait_for_room(w, c, head.bytes);
   if (atomic_load_explicit(&c->words->closed, memory_order_relaxed)) return;
-  write_result(ring_back(&c->results), &head, result);
+  write_result(ring_back(&c->results), &head, result, w->runner.log);
   ring_advance(&c->results, head.bytes);
   ring_publish(&c->results);
   c->unwoken += head.bytes;
@@ -234,6 +237,8 @@ static int worker_run(void) {
   }
   shelf_init(&w->shelf, &w->words->limits, LIMIT_WORKER_BYTES);
   runner_init(&w->runner);
+  w->shelf.log = runner_log;
+  w->shelf.log_arg = &w->runner;
   if (!confine(w->words->engine, WORKER_FDS, &err)) {
     snprintf(w->words->reason, sizeof w->words->reason, "%.*s", (int)sizeof w->words->reason - 1, err.text);
     return 1;

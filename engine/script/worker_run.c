@@ -23,6 +23,15 @@ void runner_fini(struct runner *r) {
   script_result_fini(&r->gathered);
 }
 
+void runner_log(void *arg, const char *line, size_t len) {
+  struct runner *r = arg;
+  size_t before = r->log_len > 0;
+  if (len > sizeof r->log - r->log_len || before > sizeof r->log - r->log_len - len) return;
+  if (before) r->log[r->log_len++] = '\n';
+  memcpy(r->log + r->log_len, line, len);
+  r->log_len += len;
+}
+
 static void clear(struct script_result *result, enum script_outcome outcome) {
   result->outcome = outcome;
   result->line = 0;
@@ -131,6 +140,7 @@ static const struct script_result *pass(struct script_result *to, struct slice b
 
 const struct script_result *runner_run(struct runner *r, struct shelf *shelf, struct shelf_program *program,
                                        const struct record_header *header, struct slice bytes) {
+  r->log_len = 0;
   if (!program->script.script && !program->sink.script) return pass(&r->gathered, bytes);
   struct json_fault fault = {0};
   if (!json_tape_parse(&r->tape, bytes, &fault))

@@ -5,10 +5,13 @@
 struct runner { // what is kept from record to record
   struct json_tape tape, output_tape;
   struct script_result script, sink, gathered;
+  char log[LIMIT_SCRIPT_LOG_BYTES]; // what the record's hooks have logged: lines, without a break behind the last
+  size_t log_len;
 };
 
 void runner_init(struct runner *runner);
 void runner_fini(struct runner *runner);
+void runner_log(void *runner, const char *line, size_t len); // a script_log_fn; what is too much is left out
 
 // The result is the runner's, until the next run.
 const struct script_result *runner_run(struct runner *runner, struct shelf *shelf,

@@ -142,6 +142,7 @@ static void count(struct shelf *shelf, struct shelf_script *script) {
 static bool load(struct shelf *shelf, struct shelf_script *script, struct err *err) {
   script->state = script_load(script->name, script->source, script->role, &shelf->limits, err);
   if (!script->state) return false;
+  script_set_log(script->state, shelf->log, shelf->log_arg);
   list_push_back(&shelf->used, &script->used);
   count(shelf, script);
   make_room(shelf, script);

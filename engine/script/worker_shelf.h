@@ -38,6 +38,8 @@ struct shelf_program {
 struct shelf {
   struct script_limits limits;
   size_t budget; // bytes of all states together
+  script_log_fn log; // for every script; may be NULL
+  void *log_arg;
   struct map scripts, programs;
   struct list used; // loaded scripts, least recently used first
   size_t memory;

@@ -80,7 +80,7 @@ test('records of one endpoint arrive in order with 8 lanes and a receiver that f
   let n = 0;
   receiver.answer = () => (n++ % 5 === 4 ? 500 : 200);
   await engine.stream({ sink: 'rest_bulk', settings: { url: receiver.url, max_records: 100 }, in_flight: 8 });
-  const sent = many(4000, (i) => usage({ endpoint: { id: 1 + (i % 40) }, turn: i }));
+  const sent = many(4000, (i) => usage({ endpoint: { id: i % 40 === 39 ? 'a text' : i % 40 }, turn: i }));
   for (let i = 0; i < sent.length; i += 500) await engine.send(sent.slice(i, i + 500));
   await receiver.arrived(4000, 90000);
   const last = new Map();

@@ -138,7 +138,7 @@ static void lie_in_one_number(struct actor *a, const struct message_job *job) {
     m.head.outcome = SCRIPT_MEMORY + 1;
     break;
   case 6:
-    m.head.output_count = wild | 1 << 12;
+    m.head.output_count = (uint16_t)(wild | 1 << 12);
     break;
   case 7:
     m.head.output_bytes = wild | 1 << 12;

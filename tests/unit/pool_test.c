@@ -152,6 +152,62 @@ static void several_outputs_each_pass_the_sinks_map(void **state) {
   program_unref(program);
 }
 
+static void expect_log(struct run *run, uint32_t index, const struct pool_result *result) {
+  char expected[64];
+  int len = snprintf(expected, sizeof expected, "saw %llu\nand 'it'  ", (unsigned long long)run->first_id + index);
+  assert_int_equal(result->log.len, len);
+  assert_memory_equal(result->log.at, expected, (size_t)len);
+}
+
+static void what_a_script_logs_comes_with_its_result(void **state) {
+  (void)state;
+  struct program *program = program_of(
+      "return { api = 1, filter = function(rec) log('saw', rec.id) log(\"and 'it' \\1\") log(string.rep('x', 2000)) end }", "", "s");
+  struct run run = {.first_id = 3, .check = expect_log};
+  begin_somehow(0, program, &run, 20);
+  run_until(&f, all_ended);
+  expect_done(&run);
+  program_unref(program);
+}
+
+static void add_record(unsigned worker, const struct program *program, uint64_t id, bool fits) {
+  char bytes[200];
+  size_t len = write_record(bytes, sizeof bytes, id, 0);
+  struct record_header header = {.sequence = id, .id = (int64_t)id, .kind = RECORD_EVENT, .organisation = 7, .length = (uint32_t)len};
+  assert_int_equal(pool_add(f.client, worker, program, &header, slice_make(bytes, len)), fits);
+}
+
+static void expect_streams_by_turns(struct run *run, uint32_t index, const struct pool_result *result) {
+  (void)run;
+  const char *expected = index % 2 ? "\"two\"" : "\"one\"";
+  assert_int_equal(result->output_count, 1);
+  assert_true(memmem(result->outputs[0].body.at, result->outputs[0].body.len, expected, strlen(expected)) != NULL);
+}
+
+static void records_of_many_programs_travel_in_one_job(void **state) {
+  // A program that the worker does not know yet begins the next job.
+  (void)state;
+  static const char script[] = "return { api = 1, map = function(rec, ctx) return { name = ctx.stream.name } end }";
+  struct program *one = program_of(script, "", "one"), *two = program_of(script, "", "two");
+  struct run first = {.first_id = 1}, second = {.first_id = 2}, both = {.first_id = 1, .check = expect_streams_by_turns};
+  begin_somehow(0, one, &first, 1);
+  begin_somehow(0, two, &second, 1);
+  run_until(&f, all_ended);
+  both.job = (struct pool_job){.results = note_results, .ended = note_end};
+  struct program *new = program_of(script, "", "new");
+  assert_true(pool_begin(f.client, 0, one, &both.job, 200));
+  for (uint64_t id = 1; id <= 100; id++)
+    add_record(0, id % 2 ? one : two, id, true);
+  add_record(0, new, 101, false);
+  pool_commit(f.client, 0);
+  runs_open++;
+  run_until(&f, all_ended);
+  assert_int_equal(both.results, 100);
+  program_unref(one);
+  program_unref(two);
+  program_unref(new);
+}
+
 static void a_script_that_does_not_load_fails_each_record(void **state) {
   // The message of the loader stands in every result; the worker goes on.
   (void)state;
@@ -387,6 +443,8 @@ int main(int argc, char **argv) {
       cmocka_unit_test(records_of_every_length_pass),
       cmocka_unit_test(the_sinks_map_follows_the_script),
       cmocka_unit_test(several_outputs_each_pass_the_sinks_map),
+      cmocka_unit_test(what_a_script_logs_comes_with_its_result),
+      cmocka_unit_test(records_of_many_programs_travel_in_one_job),
       cmocka_unit_test(a_script_that_does_not_load_fails_each_record),
       cmocka_unit_test(a_script_out_of_time_ends_alone),
       cmocka_unit_test(a_full_ring_says_no_and_later_that_there_is_room),

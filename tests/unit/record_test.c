@@ -74,6 +74,27 @@ static void tells_kinds_apart(void **state) {
   }
 }
 
+static int64_t key_of_endpoint(const char *id) {
+  char text[256];
+  struct record_header h;
+  struct err err;
+  snprintf(text, sizeof text, "{\"id\":1,\"organisation\":{\"id\":2},\"volume\":1,\"endpoint\":{\"id\":%s}}", id);
+  assert_true(read_text(text, &h, &err));
+  return h.endpoint;
+}
+
+static void every_endpoint_has_an_order(void **state) {
+  (void)state;
+  assert_int_equal(key_of_endpoint("7"), 7);
+  assert_int_equal(key_of_endpoint("null"), 0);
+  static const char *const others[] = {"0", "\"abc\"", "\"abd\"", "1.5", "99999999999999999999"};
+  for (size_t i = 0; i < 5; i++) {
+    assert_int_not_equal(key_of_endpoint(others[i]), 0);
+    assert_int_equal(key_of_endpoint(others[i]), key_of_endpoint(others[i]));
+    assert_int_not_equal(key_of_endpoint(others[i]), key_of_endpoint(others[(i + 1) % 5]));
+  }
+}
+
 static void reads_records_of_known_shapes(void **state) {
   // Proves: one tape and its shapes give what a fresh tape gives, record by record, whatever kinds the
   // scalars have.
@@ -151,6 +172,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reads_an_event),
       cmocka_unit_test(tells_kinds_apart),
+      cmocka_unit_test(every_endpoint_has_an_order),
       cmocka_unit_test(reads_records_of_known_shapes),
       cmocka_unit_test(refuses_in_words),
       cmocka_unit_test(names_kinds_and_types),
