@@ -89,6 +89,14 @@ static bool write_filtered(struct buf *b, const struct streams *all) {
   return ok;
 }
 
+static bool write_script_seconds(struct buf *b, const struct streams *all) {
+  bool ok = head(b, "sluice_script_seconds", "counter", "Time in the stream's script and its sink's map.");
+  for (size_t i = 0; ok && i < streams_count(all); i++)
+    ok = buf_printf(b, "sluice_script_seconds{stream=\"%s\"} %.6f\n", streams_at(all, i)->definition->id,
+                    (double)streams_at(all, i)->status->script_ns / 1e9);
+  return ok;
+}
+
 static bool write_lag(struct buf *b, const struct streams *all) {
   bool ok = head(b, "sluice_stream_lag_records", "gauge", "Records matched and not settled.");
   for (size_t i = 0; ok && i < streams_count(all); i++)
@@ -108,7 +116,7 @@ void metrics_get(struct route_call *call) {
   bool ok = write_ingest(&text, call->app) && write_journal(&text, call->app->journal) && write_workers(&text, call->app->pool) &&
             plain(&text, "sluice_batch_bytes", "gauge", "Memory of all batches.", (double)atomic_load(&call->app->budget->used));
   for (size_t i = 0; ok && i < sizeof counters / sizeof *counters; i++) ok = write_counter(&text, all, i);
-  ok = ok && write_filtered(&text, all) && write_lag(&text, all);
+  ok = ok && write_filtered(&text, all) && write_script_seconds(&text, all) && write_lag(&text, all);
   if (ok) http_answer(call->request, 200, "text/plain; version=0.0.4", buf_slice(&text));
   else http_answer_problem(call->request, 503, "out of memory: try again");
   buf_fini(&text);

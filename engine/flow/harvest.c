@@ -82,6 +82,7 @@ static void take_results(struct harvest_part *part, const struct harvest_item *i
     const struct harvest_item *item = &items[i];
     part->seen = i + 1 - part->first;
     if (rs->log.len) said(s, item, rs->log);
+    if (rs->spent_ns) status_add(&s->status->script_ns, rs->spent_ns);
     if (!window_holds(&s->window, item->ordinal)) continue;
     switch (rs->outcome) {
     case SCRIPT_KEPT:

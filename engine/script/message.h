@@ -52,6 +52,7 @@ struct message_result { // then the struct script_output, then their bytes, then
   uint32_t bytes;
   uint32_t index; // of the record in its job
   uint64_t job;   // its number
+  uint64_t spent_ns; // with the last of its program's records in a row: the time all of them took; else 0
   uint32_t line;
   uint32_t output_bytes;
   uint16_t output_count;

@@ -50,6 +50,7 @@ struct pool_result { // of one record; valid during the call
   struct slice log;  // what the script logged: lines, without a break behind the last
   const struct pool_output *outputs;
   uint32_t output_count;
+  uint64_t spent_ns; // with the last record of a program in a row: the time these took; else 0
 };
 
 enum pool_end {

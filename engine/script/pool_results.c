@@ -79,6 +79,7 @@ static bool take_result(struct pool_reader *r, const struct message_result *head
   clean_lines(text + head->text_bytes, head->log_bytes);
   r->results[r->count++] = (struct pool_result){.outcome = (enum script_outcome)head->outcome,
                                                 .line = head->line,
+                                                .spent_ns = head->spent_ns,
                                                 .text = slice_make(text, head->text_bytes),
                                                 .log = slice_make(text + head->text_bytes, head->log_bytes),
                                                 .outputs = to,

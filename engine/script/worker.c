@@ -31,6 +31,7 @@ struct job {
   const struct message_job *head;
   struct client *client;
   unsigned client_number;
+  uint64_t begun_ns, spent_ns; // when the present program's records began; with the last of them, what they took
 };
 
 static void ring_bell(struct worker *w, const struct client *c) {
@@ -67,17 +68,18 @@ static void write_result(char *to, const struct message_result *head, const stru
 }
 
 static struct message_result describe(const struct job *job, uint32_t index,
-                                      const struct script_result *result, size_t log_bytes) {
+                                      const struct script_result *result, const struct runner *runner) {
   bool kept = result->outcome == SCRIPT_KEPT;
   struct message_result head = {
       .index = index,
       .job = job->head->number,
+      .spent_ns = job->spent_ns,
       .line = result->line,
       .outcome = (uint8_t)result->outcome,
       .output_count = kept ? (uint16_t)result->output_count : 0,
       .output_bytes = kept ? (uint32_t)result->bytes.len : 0,
       .text_bytes = (uint16_t)strnlen(result->text, sizeof result->text),
-      .log_bytes = (uint16_t)log_bytes,
+      .log_bytes = (uint16_t)runner->log_len,
   };
   head.bytes = (uint32_t)message_pad(sizeof head + head.output_count * sizeof *result->outputs +
                                      head.output_bytes + head.text_bytes + head.log_bytes);
@@ -88,7 +90,7 @@ static struct message_result describe(const struct job *job, uint32_t index,
 static void send_result(struct worker *w, const struct job *job, uint32_t index,
                         const struct script_result *result) {
   struct client *c = job->client;
-  struct message_result head = describe(job, index, result, w->runner.log_len);
+  struct message_result head = describe(job, index, result, &w->runner);
   assert(head.bytes <= MESSAGE_RESULT_BYTES);
   if (!ring_has_room(&c->results, head.bytes)) wait_for_room(w, c, head.bytes);
   if (atomic_load_explicit(&c->words->closed, memory_order_relaxed)) return;
@@ -118,6 +120,14 @@ static void end_beat(struct worker *w) {
   atomic_store_explicit(&w->words->beat.call, call + 1, memory_order_release);
 }
 
+static void take_time(struct job *job, bool more) {
+  job->spent_ns = 0;
+  if (more) return;
+  uint64_t now = clock_mono_ns();
+  job->spent_ns = now - job->begun_ns;
+  job->begun_ns = now;
+}
+
 static void settle(struct worker *w, struct shelf_program *program) {
   shelf_settle(&w->shelf, &program->script);
   shelf_settle(&w->shelf, &program->sink);
@@ -138,7 +148,7 @@ static void run_job(struct worker *w, struct client *c, const struct message_job
   struct shelf_program *program = NULL;
   if (atomic_load_explicit(&c->words->closed, memory_order_relaxed)) return;
   const char *at = (const char *)(head + 1);
-  c->woken_ns = clock_mono_ns();
+  c->woken_ns = job.begun_ns = clock_mono_ns();
   for (uint32_t i = 0; i < head->count; i++) {
     const struct message_record *record = (const void *)at;
     struct slice bytes = slice_make(record + 1, record->header.length);
@@ -147,9 +157,11 @@ static void run_job(struct worker *w, struct client *c, const struct message_job
     const struct script_result *result =
         runner_run(&w->runner, &w->shelf, program, &record->header, bytes);
     end_beat(w);
+    at += message_record_bytes(record->header.length);
+    bool more = i + 1 < head->count && ((const struct message_record *)(const void *)at)->program_id == program->id;
+    take_time(&job, more);
     send_result(w, &job, i, result);
     if (wake_is_due(c, i)) wake_client(w, c);
-    at += message_record_bytes(record->header.length);
   }
   settle(w, program);
 }

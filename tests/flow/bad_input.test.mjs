@@ -107,6 +107,7 @@ test('an error, an endless loop and a crash in a script cost their record alone,
   t.after(() => mine.end());
   const script = `local M = { api = 1 }
     function M.filter(rec)
+      log("seen", rec.test)
       if rec.test == "error" then return rec.nothing.there end
       if rec.test == "loop" then while true do end end
       if rec.test == "pattern" then return string.find(string.rep("a", 30), string.rep("a?", 30) .. string.rep("a", 30) .. "b") end
@@ -123,11 +124,14 @@ test('an error, an endless loop and a crash in a script cost their record alone,
   assert.deepEqual(dead.map((d) => d.record.test).sort(), ['error', 'loop', 'pattern']);
   const failure = dead.find((d) => d.record.test === 'error');
   assert.match(failure.reason, /nothing/);
-  assert.equal(failure.line, 3);
+  assert.equal(failure.line, 4);
   assert.equal(failure.kind, 'usage');
   const status = await engine.status(stream.id);
   assert.deepEqual([status.delivered, status.dead], [57, 3]);
   assert.equal((await engine.status(other.id)).delivered, 60);
+  assert.match(engine.log, new RegExp(`stream=${stream.id} record=${sent[0].id} doing=log text="seen fine"`));
+  const metrics = (await engine.call('GET', '/metrics')).text;
+  assert.ok(Number(metrics.match(`sluice_script_seconds\\{stream="${stream.id}"\\} (\\S+)`)[1]) > 0);
 });
 
 test('a request that dribbles, and one that stops half way, hold nobody up', async () => {
