@@ -69,19 +69,12 @@ static void find_sinks(struct config *config) {
   snprintf(config->sinks, sizeof config->sinks, "sinks");
 }
 
-// What the configuration can say and this version can't do is refused, not passed over.
-static bool supported(const struct config *config, struct err *err) {
-  if (config->tls_certificate[0]) return err_set(err, "tls: not supported by this version: put a TLS proxy in front");
-  if (config->isolate_organisations) return err_set(err, "isolation = \"organisation\" is not supported by this version");
-  return true;
-}
-
 static bool read_config(struct config *config, const char *file, struct err *err) {
   config_defaults(config);
   if (!file && access("sluice.lua", F_OK) == 0) file = "sluice.lua";
   if (file && !config_load(config, file, err)) return false;
   find_sinks(config);
-  return supported(config, err);
+  return true;
 }
 
 int cmd_run(int argc, char **argv) {
