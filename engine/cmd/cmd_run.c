@@ -87,7 +87,7 @@ int cmd_run(int argc, char **argv) {
     if (option != 'c') return args_wrong("run");
     file = optarg;
   }
-  if (optind < argc) return args_wrong("run");
+  if (optind < argc) return args_unexpected("run", argv[optind]);
   if (!read_config(&config, file, &err)) {
     fprintf(stderr, "%s\n", err.text);
     return 2;
