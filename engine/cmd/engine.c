@@ -79,7 +79,7 @@ static bool load_sinks(struct engine *e, struct err *err) {
   struct err some = {0};
   e->app.sinks = sink_set_load(e->config.sinks, &some);
   if (!e->app.sinks) return err_set(err, "%s", some.text);
-  if (some.text[0]) log_warn("sinks doing=load error=\"%s\"", some.text);
+  if (some.text[0]) log_warn("sinks doing=load%s", log_field("error", some.text));
   return true;
 }
 
