@@ -139,6 +139,25 @@ test('send gives up an engine that takes nothing, in its words', async () => {
   assert.match(sent.err, /^the engine says: the disk is full \(HTTP 503\); trying again in 1 s\n(.*\n)*send .*: the disk is full \(HTTP 503\)\n$/);
 });
 
+test('a stop says that it drains and how much; a second signal ends it', async () => {
+  const silent = createServer(() => {}).listen(0, '127.0.0.1'); // never answers
+  await once(silent, 'listening');
+  const own = await Engine.start();
+  await own.stream({ sink: 'rest', settings: { url: `http://127.0.0.1:${silent.address().port}/` } });
+  const asked = once(silent, 'request');
+  await own.send([usage()]);
+  await asked;
+  own.child.kill('SIGTERM');
+  await until(() => /doing=drain requests=1 reason="draining, at most 10 s: 1 request under way"/.test(own.log), 'the drain');
+  const before = Date.now();
+  assert.equal(await new Promise((go) => { own.ended.then(([code]) => go(code)); own.child.kill('SIGTERM'); }), 0);
+  assert.ok(Date.now() - before < 5000);
+  assert.match(own.log, /cut short by a second signal/);
+  await own.end();
+  silent.closeAllConnections();
+  silent.close();
+});
+
 test('receive prints the records of objects, arrays, NDJSON and gzip bodies as lines, and ends after --count', async () => {
   const r = await receiver('--count', '6');
   assert.equal(await r.post('{"a":\n1}'), 200);
