@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Engine, TOKEN, program, until } from '../support/engine.mjs';
 import { usage, many } from '../support/records.mjs';
@@ -64,6 +64,40 @@ test('help COMMAND is the help of that command', async () => {
   assert.equal((await run('help', 'send')).out, (await run('send', '-h')).out);
   assert.equal((await run('help')).out, (await run('-h')).out);
   assert.equal((await run('help', 'top')).code, 2);
+});
+
+test("the README's script makes of the samples what the README says", async () => {
+  const root = new URL('../..', import.meta.url).pathname, readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const [script, shown] = ['lua', 'json'].map((kind) => readme.match(new RegExp(`\`\`\`${kind}\\n([^]*?)\`\`\``))[1]);
+  const samples = join(root, 'examples/records');
+  const piped = start('pipe', file('events.lua', script));
+  piped.child.stdin.end(readdirSync(samples).sort().map((name) => readFileSync(join(samples, name), 'utf8')).join(''));
+  assert.deepEqual(await piped.ended, [0, null]);
+  assert.equal(piped.out, shown);
+});
+
+test('check and run find the same mistakes in a configuration, by file and line', async () => {
+  for (const [line, words] of [
+    ["listen = '127.0.0.1'", 'listen must be HOST:PORT'], ["listen = 'nohost:99999'", 'listen: the port must be'],
+    ["isolation = 'organisation'", 'isolation = "organisation" is not in this version'], ["tls = { certificate = 'c', key = 'k' }", 'tls is not in this version'],
+    ["sinks = '/nowhere'", 'sinks: there is no folder "/nowhere"'], ["scripts = '/nowhere'", 'scripts: there is no folder "/nowhere"'],
+    ["[1] = 'a'", 'a value without a name in the table'],
+  ]) {
+    const path = file('wrong.lua', `return {\n  ${line}\n}\n`);
+    for (const command of ['check', 'run']) {
+      const { code, err } = await run(command, '-c', path);
+      assert.equal(code, 2, `${command} ${line}`);
+      assert.ok(err.startsWith(`${path}:2: ${words}`), err);
+    }
+  }
+});
+
+test('a store that is damaged is refused with what to do', async () => {
+  const own = new Engine(), store = join(own.config.data, 'store');
+  mkdirSync(store, { recursive: true });
+  writeFileSync(join(store, 'data.mdb'), 'no database'.padEnd(8192, '.'));
+  await assert.rejects(own.start(), /data\.mdb is damaged \(MDB_INVALID.*move .*store away/);
+  await own.end();
 });
 
 test('wrong usage says what is wrong', async () => {
