@@ -43,8 +43,9 @@ static int unknown(const char *name) {
   for (size_t i = 0; i < COMMANDS; i++)
     words[i] = commands[i].name;
   const char *meant = suggest(name, words);
-  fprintf(stderr, meant ? "sluice: unknown command '%s': did you mean '%s'?\n" : "sluice: unknown command '%s'\n", name,
-          meant);
+  fprintf(stderr,
+          meant ? "sluice: unknown command '%s': did you mean '%s'?\n" : "sluice: unknown command '%s'\n",
+          name, meant);
   fputs("try `sluice -h`\n", stderr);
   return 2;
 }

@@ -17,13 +17,14 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char usage[] = "usage: sluice send FILE|- [--url URL] [--batch N] [--wait SECONDS]\n"
-                            "Posts records (NDJSON, one a line, of any length; or an array or objects up to 16 MB)\n"
-                            "to an engine and prints how many it took.\n"
-                            "  --url URL   the engine (default: SLUICE_URL, else http://127.0.0.1:8080)\n"
-                            "  --batch N   records a request, 1 to 10000 (default 500)\n"
-                            "  --wait S    gives up when the engine took nothing for S seconds (default 60)\n"
-                            "The token comes from SLUICE_TOKEN, else from data/operator.token.\n";
+static const char usage[] =
+    "usage: sluice send FILE|- [--url URL] [--batch N] [--wait SECONDS]\n"
+    "Posts records (NDJSON, one a line, of any length; or an array or objects up to 16 MB)\n"
+    "to an engine and prints how many it took.\n"
+    "  --url URL   the engine (default: SLUICE_URL, else http://127.0.0.1:8080)\n"
+    "  --batch N   records a request, 1 to 10000 (default 500)\n"
+    "  --wait S    gives up when the engine took nothing for S seconds (default 60)\n"
+    "The token comes from SLUICE_TOKEN, else from data/operator.token.\n";
 
 enum {
   BATCH_BYTES =
@@ -97,7 +98,8 @@ static bool take_answer(struct sending *s, const struct api_answer *answer, stru
 
 // Waits as long as the engine asks for, at most until it is given up; false: that time has come.
 static bool wait_for(const struct sending *s, const struct api_answer *answer, uint64_t give_up_ms) {
-  uint64_t now = clock_mono_ms(), wait_ms = answer->retry_after_s > 0 ? (uint64_t)answer->retry_after_s * 1000 : 1000;
+  uint64_t now = clock_mono_ms(),
+           wait_ms = answer->retry_after_s > 0 ? (uint64_t)answer->retry_after_s * 1000 : 1000;
   if (now >= give_up_ms) return false;
   if (wait_ms > give_up_ms - now) wait_ms = give_up_ms - now;
   struct err said = {0};
@@ -142,7 +144,8 @@ static bool batch_add(struct sending *s, struct slice line, struct err *err) {
   if (full && !batch_post(s, err)) return false;
   bool ended = line.at[line.len - 1] == '\n';
   if (!buf_append(&s->body, line.at, line.len) || (!ended && !buf_append_byte(&s->body, '\n')))
-    return err_set(err, "%s %ld is too long (%zu bytes)", send_input_unit(&s->input), s->input.number, line.len);
+    return err_set(err, "%s %ld is too long (%zu bytes)", send_input_unit(&s->input), s->input.number,
+                   line.len);
   s->numbers[s->count++] = s->input.number;
   return true;
 }

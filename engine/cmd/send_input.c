@@ -24,7 +24,8 @@ static bool refuse_packed(struct slice line, struct err *err) {
   const char *tool = begins_with(line, "\x1f\x8b", 2)           ? "gzip"
                      : begins_with(line, "\x28\xb5\x2f\xfd", 4) ? "zstd"
                                                                 : NULL;
-  return !tool || err_set(err, "it is packed by %s: unpack it first, as in `%s -dc FILE | sluice send -`", tool, tool);
+  return !tool ||
+         err_set(err, "it is packed by %s: unpack it first, as in `%s -dc FILE | sluice send -`", tool, tool);
 }
 
 static bool head_append(struct send_input *in, const char *at, size_t len, struct err *err) {
@@ -46,7 +47,8 @@ static bool head_is_json(struct send_input *in, struct err *err) {
   size_t at = 0, used;
   struct json_fault fault;
   if (in->head.len > LIMIT_BODY_BYTES)
-    return err_set(err, "more than %d MB in one array: send it as NDJSON, one record a line", LIMIT_BODY_BYTES >> 20);
+    return err_set(err, "more than %d MB in one array: send it as NDJSON, one record a line",
+                   LIMIT_BODY_BYTES >> 20);
   do {
     struct slice rest = slice_make(in->head.at + at, in->head.len - at);
     if (!json_tape_parse_first(&in->text.tape, rest, &used, &fault))

@@ -279,26 +279,31 @@ static bool refuse_store(const struct store *s, const char *folder, int rc, stru
   case MDB_CORRUPTED:
   case MDB_PAGE_NOTFOUND:
   case MDB_PANIC:
-    return err_set(err,
-                   "%s/data.mdb is damaged (%s): put back a copy of %s, or move %s away: the engine then "
-                   "begins without its streams, their positions and dead letters; records stay in the journal",
-                   path, mdb_strerror(rc), folder, path);
+    return err_set(
+        err,
+        "%s/data.mdb is damaged (%s): put back a copy of %s, or move %s away: the engine then "
+        "begins without its streams, their positions and dead letters; records stay in the journal",
+        path, mdb_strerror(rc), folder, path);
   case MDB_VERSION_MISMATCH:
-    return err_set(err, "%s/data.mdb was written by another version of LMDB: use the engine that wrote it", path);
+    return err_set(err, "%s/data.mdb was written by another version of LMDB: use the engine that wrote it",
+                   path);
   case MDB_INCOMPATIBLE:
-    return err_set(err, "%s/data.mdb holds something else than an engine's store: choose another data folder", path);
+    return err_set(err, "%s/data.mdb holds something else than an engine's store: choose another data folder",
+                   path);
   case EACCES:
   case EPERM:
   case EROFS:
-    return err_set(err, "%s can't be opened (%s): the engine's user must own data folder %s and may write there",
+    return err_set(err,
+                   "%s can't be opened (%s): the engine's user must own data folder %s and may write there",
                    path, strerror(rc), folder);
   case ENOSPC:
   case EDQUOT:
-    return err_set(err, "%s can't be opened: there is no room on the disk: make some, or choose another data folder",
-                   path);
+    return err_set(
+        err, "%s can't be opened: there is no room on the disk: make some, or choose another data folder",
+        path);
   case ENOMEM:
-    return err_set(err, "%s can't be mapped: %d MB of address space are not to be had (see `ulimit -v`)", path,
-                   LIMIT_STORE_MAP_MB);
+    return err_set(err, "%s can't be mapped: %d MB of address space are not to be had (see `ulimit -v`)",
+                   path, LIMIT_STORE_MAP_MB);
   default:
     return err_set(err, "%s can't be opened: %s", path, mdb_strerror(rc));
   }

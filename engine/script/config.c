@@ -282,7 +282,8 @@ static bool read_section(struct reading *r, const char *name) {
 // The value on top of the stack; a text is looked for where it stands.
 static bool nameless(const struct reading *r, const char *section) {
   bool is_text = lua_type(r->L, -1) == LUA_TSTRING;
-  const char *near = is_text && source_line(r->source, lua_tostring(r->L, -1)) ? lua_tostring(r->L, -1) : section;
+  const char *near =
+      is_text && source_line(r->source, lua_tostring(r->L, -1)) ? lua_tostring(r->L, -1) : section;
   return fault(r, near ? near : "", "a value without a name in %s", section ? section : "the table");
 }
 
@@ -290,8 +291,7 @@ static bool nameless(const struct reading *r, const char *section) {
 static bool read_fields(struct reading *r, const char *section) {
   luaL_checkstack(r->L, 4, NULL);
   for (lua_pushnil(r->L); lua_next(r->L, -2); lua_pop(r->L, 1)) {
-    if (lua_type(r->L, -2) != LUA_TSTRING)
-      return nameless(r, section);
+    if (lua_type(r->L, -2) != LUA_TSTRING) return nameless(r, section);
     const char *name = lua_tostring(r->L, -2);
     const struct field *field = find_field(section, name);
     bool ok = field                          ? field->read(r, field)

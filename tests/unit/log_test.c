@@ -13,7 +13,8 @@ static void escapes_what_would_end_a_value(void **state) {
   // Proves: quotes, backslashes and control characters are written so that the value ends where it should.
   (void)state;
   assert_string_equal(log_field("error", "plain, ümlaut"), " error=\"plain, ümlaut\"");
-  assert_string_equal(log_field("error", "say \"no\"\nor a\\b\r\t"), " error=\"say \\\"no\\\"\\nor a\\\\b\\r\\t\"");
+  assert_string_equal(log_field("error", "say \"no\"\nor a\\b\r\t"),
+                      " error=\"say \\\"no\\\"\\nor a\\\\b\\r\\t\"");
   assert_string_equal(log_field("error", "\033[1m\x7f"), " error=\"\\u001b[1m\\u007f\"");
 }
 

@@ -454,13 +454,20 @@ static void grows_its_map_under_readers(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      STORE_TEST(keeps_what_was_put),        STORE_TEST(groups_writes),
-      STORE_TEST(close_commits_the_rest),    STORE_TEST(reports_on_the_loop),
-      STORE_TEST(deletes_one_and_by_prefix), STORE_TEST(pages_through_a_prefix),
-      STORE_TEST(survives_a_crash),          STORE_TEST(refuses_a_second_engine),
-      STORE_TEST(refuses_a_newer_version),   STORE_TEST(refuses_a_folder_it_cannot_write),
-      STORE_TEST(full_disk_takes_the_spare), STORE_TEST(full_disk_is_reported_to_each),
-      STORE_TEST(file_limit_is_survived),    STORE_TEST(grows_its_map_under_readers),
+      STORE_TEST(keeps_what_was_put),
+      STORE_TEST(groups_writes),
+      STORE_TEST(close_commits_the_rest),
+      STORE_TEST(reports_on_the_loop),
+      STORE_TEST(deletes_one_and_by_prefix),
+      STORE_TEST(pages_through_a_prefix),
+      STORE_TEST(survives_a_crash),
+      STORE_TEST(refuses_a_second_engine),
+      STORE_TEST(refuses_a_newer_version),
+      STORE_TEST(refuses_a_folder_it_cannot_write),
+      STORE_TEST(full_disk_takes_the_spare),
+      STORE_TEST(full_disk_is_reported_to_each),
+      STORE_TEST(file_limit_is_survived),
+      STORE_TEST(grows_its_map_under_readers),
       STORE_TEST(says_what_to_do_about_a_damaged_store),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
