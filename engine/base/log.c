@@ -28,3 +28,34 @@ void log_line(enum log_level level, const char *format, ...) {
   line[len++] = '\n';
   if (write(STDERR_FILENO, line, len) < 0) return; // nowhere left to say so
 }
+
+// What stands for one byte; returns its length.
+static size_t escape(char c, char out[8]) {
+  static const char from[] = "\"\\\n\r\t", to[] = "\"\\nrt";
+  const char *found = c ? strchr(from, c) : NULL;
+  if (found) return (size_t)snprintf(out, 8, "\\%c", to[found - from]);
+  if ((unsigned char)c < 32 || c == 127) return (size_t)snprintf(out, 8, "\\u%04x", (unsigned)c);
+  out[0] = c;
+  return 1;
+}
+
+const char *log_field_write(char out[LOG_FIELD_BYTES], const char *name, const char *text) {
+  static const char cut[] = "...\"", end[] = "\"";
+  out[0] = 0;
+  if (!text || !*text) return out;
+  size_t len = (size_t)snprintf(out, LOG_FIELD_BYTES / 2, " %.64s=\"", name);
+  for (; *text; text++) {
+    char piece[8];
+    size_t more = escape(*text, piece);
+    if (len + more + sizeof cut > LOG_FIELD_BYTES) break;
+    memcpy(out + len, piece, more);
+    len += more;
+  }
+  if (*text) // not in the middle of a character of UTF-8: the first byte left out would go on with it
+    while ((*text & 0xc0) == 0x80 && (out[len - 1] & 0x80)) {
+      text--;
+      len--;
+    }
+  memcpy(out + len, *text ? cut : end, *text ? sizeof cut : sizeof end);
+  return out;
+}

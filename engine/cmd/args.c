@@ -22,3 +22,8 @@ int args_wrong(const char *command) {
   fprintf(stderr, "try `sluice %s -h`\n", command);
   return 2;
 }
+
+int args_unexpected(const char *command, const char *argument) {
+  fprintf(stderr, "%s: unexpected argument '%s'\n", command, argument);
+  return args_wrong(command);
+}

@@ -26,7 +26,7 @@ static const char usage[] =
     "  --host H       address to listen on (default 127.0.0.1)\n"
     "  --fail PERCENT answers so many of the requests 500, at random, and prints nothing of them\n"
     "  --secret S     checks webhook-signature; a wrong one is answered 401\n"
-    "  --count N      ends after N records\n"
+    "  --count N      ends after N records, or a few more: a request's records are printed together\n"
     "  --quiet        prints no records, only the closing count\n"
     "  --slow BYTES_PER_SECOND  answers no faster than this\n";
 
@@ -72,10 +72,10 @@ static bool signature_right(const struct receiver *r, struct evhttp_request *req
          webhook_verify(r->secret, signature, id, strtoll(timestamp, NULL, 10), body);
 }
 
-// The records of a good body, each on a line of stdout.
+// The records of a good body, each on a line of stdout: all of them, since all are answered 200.
 static void print_records(struct receiver *r) {
   struct slice line;
-  while (!ended(r) && records_text_next(&r->text, &line)) {
+  while (records_text_next(&r->text, &line)) {
     r->records++;
     if (!r->quiet) printf("%.*s\n", (int)line.len, line.at);
   }
@@ -88,7 +88,10 @@ static void take(struct evhttp_request *request, void *arg) {
   struct slice body = slice_make(evbuffer_pullup(input, -1), evbuffer_get_length(input));
   struct err err = {0};
   r->requests++;
-  if (r->fail_percent > 0 && (int64_t)(rand_u64() % 100) < r->fail_percent) {
+  if (ended(r)) { // on its way out: what would not be printed is not taken
+    r->refused++;
+    answer(r, request, 503, "Service Unavailable");
+  } else if (r->fail_percent > 0 && (int64_t)(rand_u64() % 100) < r->fail_percent) {
     r->failed++;
     answer(r, request, 500, "failing on purpose");
   } else if (!records_text_set(&r->text, body, header(request, "Content-Encoding"), &err)) {
@@ -217,9 +220,6 @@ int cmd_receive(int argc, char **argv) {
     }
   }
   if (!ok) return args_wrong("receive");
-  if (optind != argc) {
-    fprintf(stderr, "receive takes no argument, but was given '%s'\n", argv[optind]);
-    return args_wrong("receive");
-  }
+  if (optind != argc) return args_unexpected("receive", argv[optind]);
   return run(&r);
 }

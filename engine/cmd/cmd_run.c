@@ -21,7 +21,7 @@ static struct engine *running;
 static int usage(void) {
   puts("usage: sluice run [-c sluice.lua]\n\n"
        "Runs the engine in the foreground. Without -c, ./sluice.lua is read if it is there.\n"
-       "SIGTERM drains for 10 s at most and stops.");
+       "SIGTERM drains for 10 s at most and stops; a second one stops at once.");
   return 0;
 }
 
@@ -33,8 +33,29 @@ static void signalled(struct loop_watch *watch, int fd) {
     log_warn("engine doing=nothing signal=%u reason=\"this version reads scripts and sinks at start only\"", info.ssi_signo);
     return;
   }
-  log_info("engine doing=stop signal=%u", info.ssi_signo);
-  engine_interrupt(running);
+  log_info("engine doing=stop signal=%u reason=\"draining, at most %d s; a second signal ends it at once\"",
+           info.ssi_signo, DRAIN_MS / 1000);
+  engine_interrupt(running, DRAIN_MS);
+}
+
+// The second signal while the main thread waits for deliveries: what is not saved is delivered again, as
+// after a crash.
+static void leave_at_once(int signal_number) {
+  static const char words[] = "sluice: the drain was cut short by a second signal\n";
+  (void)signal_number;
+  ssize_t written = write(STDERR_FILENO, words, sizeof words - 1);
+  _exit(written < 0);
+}
+
+static void hear_second_signal(void) {
+  struct sigaction action = {.sa_handler = leave_at_once};
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGINT, &action, NULL);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL); // on this thread alone
 }
 
 // Signals come as reads, on the loop's thread; blocked before the threads begin, so that they inherit it.
@@ -69,19 +90,12 @@ static void find_sinks(struct config *config) {
   snprintf(config->sinks, sizeof config->sinks, "sinks");
 }
 
-// What the configuration can say and this version can't do is refused, not passed over.
-static bool supported(const struct config *config, struct err *err) {
-  if (config->tls_certificate[0]) return err_set(err, "tls: not supported by this version: put a TLS proxy in front");
-  if (config->isolate_organisations) return err_set(err, "isolation = \"organisation\" is not supported by this version");
-  return true;
-}
-
 static bool read_config(struct config *config, const char *file, struct err *err) {
   config_defaults(config);
   if (!file && access("sluice.lua", F_OK) == 0) file = "sluice.lua";
   if (file && !config_load(config, file, err)) return false;
   find_sinks(config);
-  return supported(config, err);
+  return true;
 }
 
 int cmd_run(int argc, char **argv) {
@@ -94,7 +108,7 @@ int cmd_run(int argc, char **argv) {
     if (option != 'c') return args_wrong("run");
     file = optarg;
   }
-  if (optind < argc) return args_wrong("run");
+  if (optind < argc) return args_unexpected("run", argv[optind]);
   if (!read_config(&config, file, &err)) {
     fprintf(stderr, "%s\n", err.text);
     return 2;
@@ -115,7 +129,8 @@ int cmd_run(int argc, char **argv) {
   log_info("engine doing=run version=%s data=%s listening on http://%s:%d", SLUICE_VERSION, config.data, host, engine_port(running));
   engine_run(running);
   loop_watch_fini(&watch);
-  engine_stop(running, DRAIN_MS);
+  hear_second_signal();
+  engine_stop(running);
   close(signals);
   return 0;
 }

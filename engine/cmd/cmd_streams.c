@@ -1,5 +1,6 @@
 // cmd_streams.c - `sluice streams`: list, show, create, change and delete streams over the API.
 #include "base/mem.h"
+#include "base/suggest.h"
 #include "cmd/api_call.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
@@ -226,24 +227,38 @@ static bool do_delete(struct asked *a, struct err *err) {
 
 static const struct verb {
   const char *name;
-  int args;
+  const char *args[2]; // NULL behind the last
   bool (*run)(struct asked *a, struct err *err);
 } verbs[] = {
-    {"list", 0, do_list},     {"show", 1, do_show},         {"create", 1, do_create},
-    {"update", 2, do_update}, {"activate", 1, do_activate}, {"deactivate", 1, do_deactivate},
-    {"delete", 1, do_delete},
+    {"list", {0}, do_list},
+    {"show", {"ID"}, do_show},
+    {"create", {"FILE.json"}, do_create},
+    {"update", {"ID", "FILE.json"}, do_update},
+    {"activate", {"ID"}, do_activate},
+    {"deactivate", {"ID"}, do_deactivate},
+    {"delete", {"ID"}, do_delete},
 };
+enum { VERBS = sizeof verbs / sizeof *verbs, VERB_ARGS = 2 };
 
-static const struct verb *verb_find(const char *name, int args) {
-  for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-    if (strcmp(verbs[i].name, name) != 0) continue;
-    if (verbs[i].args == args) return &verbs[i];
-    fprintf(stderr, "streams %s takes %d argument%s, not %d\n", name, verbs[i].args,
-            verbs[i].args == 1 ? "" : "s", args);
-    return NULL;
+static const struct verb *verb_find(const char *name) {
+  const char *words[VERBS + 1] = {0};
+  for (size_t i = 0; i < VERBS; i++) {
+    if (strcmp(verbs[i].name, name) == 0) return &verbs[i];
+    words[i] = verbs[i].name;
   }
-  fprintf(stderr, "streams has no '%s'\n", name);
+  const char *meant = suggest(name, words);
+  fprintf(stderr, meant ? "streams has no '%s': did you mean '%s'?\n" : "streams has no '%s'\n", name, meant);
   return NULL;
+}
+
+// What the verb needs and was not given, or was given and does not need, on stderr.
+static bool args_fit(const struct verb *verb, int count, char **args) {
+  int wanted = 0;
+  while (wanted < VERB_ARGS && verb->args[wanted])
+    wanted++;
+  if (count < wanted) fprintf(stderr, "streams %s: %s is missing\n", verb->name, verb->args[count]);
+  if (count > wanted) fprintf(stderr, "streams %s: unexpected argument '%s'\n", verb->name, args[wanted]);
+  return count == wanted;
 }
 
 static int run(const struct verb *verb, struct asked *a, const char *url) {
@@ -283,8 +298,8 @@ int cmd_streams(int argc, char **argv) {
     fputs("streams: what to do? (list, show, create ...)\n", stderr);
     return args_wrong("streams");
   }
-  const struct verb *verb = verb_find(argv[optind], argc - optind - 1);
-  if (!verb) return args_wrong("streams");
+  const struct verb *verb = verb_find(argv[optind]);
   asked.args = argv + optind + 1;
+  if (!verb || !args_fit(verb, argc - optind - 1, asked.args)) return args_wrong("streams");
   return run(verb, &asked, url);
 }

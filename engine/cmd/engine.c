@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CLOSING_MS = 5000, CLOSING_STEP_US = 5000 };
+enum { CLOSING_STEP_US = 5000 };
 
 struct engine {
   struct config config;
@@ -27,8 +27,9 @@ struct engine {
   struct courier **couriers;
   unsigned courier_count; // started ones
   struct loop_timer closing; // looks whether the last requests are answered
-  uint64_t closing_until_ms;
-  bool closing_done;
+  unsigned stop_ms;    // all of the drain
+  uint64_t stop_by_ms; // 0: nothing is waited for
+  bool closing_begun, closing_done;
 };
 
 // ---- start ----
@@ -79,7 +80,7 @@ static bool load_sinks(struct engine *e, struct err *err) {
   struct err some = {0};
   e->app.sinks = sink_set_load(e->config.sinks, &some);
   if (!e->app.sinks) return err_set(err, "%s", some.text);
-  if (some.text[0]) log_warn("sinks doing=load error=\"%s\"", some.text);
+  if (some.text[0]) log_warn("sinks doing=load%s", log_field("error", some.text));
   return true;
 }
 
@@ -142,7 +143,7 @@ struct engine *engine_start(const struct config *config, struct err *err) {
     e->app.ready = true;
     return e;
   }
-  engine_stop(e, 0);
+  engine_stop(e);
   return NULL;
 }
 
@@ -158,11 +159,16 @@ void engine_run(struct engine *engine) {
   loop_run(engine->app.loop);
 }
 
-// Requests under way are answered first; one more look after the last, so that the answer itself gets out.
+static unsigned left_ms(const struct engine *e) {
+  uint64_t now = clock_mono_ms();
+  return e->stop_by_ms > now ? (unsigned)(e->stop_by_ms - now) : 0;
+}
+
+// Requests under way are answered first, within half of the time; one more look after the last, so that the answer itself gets out.
 static void await_requests(struct loop_timer *timer) {
   struct engine *e = (struct engine *)((char *)timer - offsetof(struct engine, closing));
   bool busy = http_server_busy(e->server);
-  if ((e->closing_done && !busy) || clock_mono_ms() >= e->closing_until_ms) {
+  if ((e->closing_done && !busy) || left_ms(e) <= e->stop_ms / 2) {
     loop_stop(e->app.loop);
     return;
   }
@@ -170,17 +176,19 @@ static void await_requests(struct loop_timer *timer) {
   loop_timer_start(e->app.loop, timer, CLOSING_STEP_US);
 }
 
-void engine_interrupt(struct engine *engine) {
-  http_server_drain(engine->server);
+void engine_interrupt(struct engine *engine, unsigned drain_ms) {
+  engine->stop_ms = engine->closing_begun ? 0 : drain_ms;
+  engine->stop_by_ms = clock_mono_ms() + engine->stop_ms;
+  if (!engine->closing_begun) http_server_drain(engine->server);
+  engine->closing_begun = true;
   engine->closing.run = await_requests;
-  engine->closing_until_ms = clock_mono_ms() + CLOSING_MS;
   await_requests(&engine->closing);
 }
 
 // Against the road: no more requests, then no more deliveries, then what they stood on.
-void engine_stop(struct engine *e, unsigned drain_ms) {
+void engine_stop(struct engine *e) {
   trim_stop(e->trim);
-  for (unsigned i = 0; i < e->courier_count; i++) courier_stop(e->couriers[i], drain_ms);
+  for (unsigned i = 0; i < e->courier_count; i++) courier_stop(e->couriers[i], left_ms(e));
   journal_close(e->app.journal);
   http_server_free(e->server);
   store_close(e->app.store); // before the couriers: it still reads what they handed in, and tells their loops

@@ -9,7 +9,9 @@ struct engine;
 struct engine *engine_start(const struct config *config, struct err *err);
 int engine_port(const struct engine *engine);
 void engine_run(struct engine *engine);      // on this thread, until engine_interrupt
-void engine_interrupt(struct engine *engine); // from a signal watch on its loop
-// Takes no more requests, lets those to receivers end for at most drain_ms, saves positions, closes everything.
-void engine_stop(struct engine *engine, unsigned drain_ms);
+// From a signal watch on its loop: no more requests, those under way are answered, then engine_run returns.
+// drain_ms: for this and for the deliveries under way in engine_stop, together. Called again: at once.
+void engine_interrupt(struct engine *engine, unsigned drain_ms);
+// Lets requests to receivers end for what is left of drain_ms, saves positions, closes everything.
+void engine_stop(struct engine *engine);
 struct loop *engine_loop(struct engine *engine);

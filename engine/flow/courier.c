@@ -190,10 +190,20 @@ struct stopping {
   uint64_t deadline_ms;
 };
 
-static bool requests_out(const struct courier *c) {
+static unsigned requests_out(const struct courier *c) {
+  unsigned count = 0;
   for (const struct list *link = c->all.next; link != &c->all; link = link->next)
-    if (list_item(link, struct stream, all_link)->sending) return true;
-  return false;
+    count += list_item(link, struct stream, all_link)->sending;
+  return count;
+}
+
+static void tell_drain(const struct stopping *stopping) {
+  const struct courier *c = stopping->courier;
+  uint64_t now = courier_now_ms(), left_ms = stopping->deadline_ms > now ? stopping->deadline_ms - now : 0;
+  unsigned requests = requests_out(c);
+  if (requests)
+    log_info("courier=%u doing=drain requests=%u reason=\"draining, at most %" PRIu64 " s: %u request%s under way\"",
+             c->options.index, requests, (left_ms + 999) / 1000, requests, requests == 1 ? "" : "s");
 }
 
 static void drain(struct loop_timer *timer) {
@@ -208,6 +218,7 @@ static void drain(struct loop_timer *timer) {
 static void begin_drain(struct loop_task *task) {
   struct stopping *stopping = (struct stopping *)((char *)task - offsetof(struct stopping, task));
   stopping->courier->draining = true;
+  tell_drain(stopping);
   stopping->timer.run = drain;
   drain(&stopping->timer);
 }

@@ -44,7 +44,7 @@ static void written(struct store_write *write) {
   struct saver *saver = (struct saver *)((char *)write - offsetof(struct saver, write));
   saver->writing = false;
   if (!write->ok) {
-    log_error("store doing=save error=\"%s\" (positions: will be tried again)", write->err.text);
+    log_error("store doing=save%s note=\"positions: will be tried again\"", log_field("error", write->err.text));
     for (size_t i = 0; i < write->count; i++) {
       struct stream *s = courier_stream(saver->courier, saver->saved[i].id);
       if (s) saver_touch(s);
@@ -180,7 +180,7 @@ static void letter_due(struct loop_timer *timer) {
 // The record stays unsettled until its letter is safe.
 static void letter_later(struct letter *l, const char *why) {
   struct stream *s = l->stream;
-  log_error("stream=%s doing=dead-letter error=\"%s\" (will be tried again)", s->outfit->definition->id, why);
+  log_error("stream=%s doing=dead-letter%s note=\"it will be tried again\"", s->outfit->definition->id, log_field("error", why));
   l->timer.run = letter_due;
   if (s->removed || !loop_timer_start(s->courier->loop, &l->timer, LETTER_RETRY_MS * 1000)) letter_end(l, false);
 }

@@ -184,7 +184,7 @@ static void undo_due(struct loop_timer *timer) {
 // Until it is taken back, a restart would find what the courier refused: whoever asked is told, and it is tried again.
 static void undo_later(struct change *c, const char *why) {
   struct err err = {0};
-  log_error("stream=%s doing=undo error=\"%s\" (will be tried again)", c->id, why);
+  log_error("stream=%s doing=undo%s note=\"it will be tried again\"", c->id, log_field("error", why));
   err_set(&err, "%.200s; and the store could not be set back: %.200s (it is tried again)", c->command.err.text, why);
   answer(c, STREAMS_FAILED, &err);
   c->timer.run = undo_due;
@@ -338,7 +338,7 @@ struct addition {
 static void added(struct courier_command *command) {
   struct addition *addition = (struct addition *)command;
   if (!command->ok) {
-    log_error("stream=%s doing=start error=\"%s\"", command->definition->id, command->err.text);
+    log_error("stream=%s doing=start%s", command->definition->id, log_field("error", command->err.text));
     status_set_error(addition->entry->status, command->err.text);
     status_set_state(addition->entry->status, STREAM_ERROR);
   }
@@ -353,7 +353,7 @@ static bool load_one(struct slice key, struct slice value, void *arg) {
   snprintf(id, sizeof id, "%.*s", (int)key.len, key.at);
   struct definition *definition = definition_load(&all->options.world, id, value, &err);
   if (!definition) {
-    log_error("stream=%s doing=load error=\"%s\" (it stays in the store)", id, err.text);
+    log_error("stream=%s doing=load%s note=\"it stays in the store\"", id, log_field("error", err.text));
     return true;
   }
   struct addition *addition = mem_must(mem_zero(1, sizeof *addition));

@@ -270,10 +270,49 @@ static bool check_version(struct store *s, const char *folder, struct err *err) 
   return version == STORE_VERSION || err_set(err, "data folder %s has no version that can be read", folder);
 }
 
+// What LMDB says at the start, in words for the person who can mend it. The journal's records do not depend
+// on it: streams, positions and dead letters do.
+static bool refuse_store(const struct store *s, const char *folder, int rc, struct err *err) {
+  const char *path = s->folder.store_path;
+  switch (rc) {
+  case MDB_INVALID:
+  case MDB_CORRUPTED:
+  case MDB_PAGE_NOTFOUND:
+  case MDB_PANIC:
+    return err_set(
+        err,
+        "%s/data.mdb is damaged (%s): put back a copy of %s, or move %s away: the engine then "
+        "begins without its streams, their positions and dead letters; records stay in the journal",
+        path, mdb_strerror(rc), folder, path);
+  case MDB_VERSION_MISMATCH:
+    return err_set(err, "%s/data.mdb was written by another version of LMDB: use the engine that wrote it",
+                   path);
+  case MDB_INCOMPATIBLE:
+    return err_set(err, "%s/data.mdb holds something else than an engine's store: choose another data folder",
+                   path);
+  case EACCES:
+  case EPERM:
+  case EROFS:
+    return err_set(err,
+                   "%s can't be opened (%s): the engine's user must own data folder %s and may write there",
+                   path, strerror(rc), folder);
+  case ENOSPC:
+  case EDQUOT:
+    return err_set(
+        err, "%s can't be opened: there is no room on the disk: make some, or choose another data folder",
+        path);
+  case ENOMEM:
+    return err_set(err, "%s can't be mapped: %d MB of address space are not to be had (see `ulimit -v`)",
+                   path, LIMIT_STORE_MAP_MB);
+  default:
+    return err_set(err, "%s can't be opened: %s", path, mdb_strerror(rc));
+  }
+}
+
 static bool open_parts(struct store *s, const char *folder, struct err *err) {
   if (!store_folder_open(&s->folder, folder, err) || !allocate_lock_file(s, err)) return false;
   int rc = open_env(s);
-  if (rc) return err_set(err, "%s: %s", s->folder.store_path, mdb_strerror(rc));
+  if (rc) return refuse_store(s, folder, rc, err);
   if (pthread_create(&s->writer, NULL, write_all, s) != 0)
     return err_set(err, "store: no thread could be started");
   s->writing = true;

@@ -73,7 +73,7 @@ static void log_libevent(int severity, const char *text) {
   log_line(severity >= EVENT_LOG_ERR    ? LOG_ERROR
            : severity == EVENT_LOG_WARN ? LOG_WARN
                                         : LOG_DEBUG,
-           "libevent says=\"%s\"", text);
+           "libevent%s", log_field("says", text));
 }
 
 // Precise timers cost a system call a turn; the default's clock steps by 4 ms.

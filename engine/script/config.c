@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 
 enum {
@@ -43,6 +44,19 @@ struct field {
 static bool fault(const struct reading *r, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+// Of the last `return`: the table's, where nothing closer is known. 0: there is none.
+static unsigned return_line(struct slice source) {
+  static const char word[] = "return";
+  unsigned line = 1, found = 0;
+  for (size_t i = 0; i < source.len; i++) {
+    bool begins = i == 0 || !isalnum((unsigned char)source.at[i - 1]);
+    if (begins && source.len - i >= sizeof word - 1 && memcmp(source.at + i, word, sizeof word - 1) == 0)
+      found = line;
+    if (source.at[i] == '\n') line++;
+  }
+  return found;
+}
+
 static bool fault(const struct reading *r, const char *key, const char *format, ...) {
   char what[ERR_TEXT];
   va_list args;
@@ -50,6 +64,7 @@ static bool fault(const struct reading *r, const char *key, const char *format, 
   vsnprintf(what, sizeof what, format, args);
   va_end(args);
   unsigned line = source_line(r->source, key);
+  if (!line) line = return_line(r->source);
   if (line) return err_set(r->err, "%s:%u: %s", r->file, line, what);
   return err_set(r->err, "%s: %s", r->file, what);
 }
@@ -74,6 +89,33 @@ static bool read_text(struct reading *r, const struct field *f) {
     return fault(r, f->name, "%s must be a text of 1 to %zu bytes", f->name, f->room - 1);
   memcpy(member_of(r, f), text, len + 1);
   return true;
+}
+
+// Digits alone, up to 65535; 0 takes any free port.
+static bool is_port(const char *text) {
+  size_t len = strspn(text, "0123456789");
+  return len > 0 && len <= 5 && !text[len] && strtoul(text, NULL, 10) <= UINT16_MAX;
+}
+
+static bool read_listen(struct reading *r, const struct field *f) {
+  if (!read_text(r, f)) return false;
+  const char *text = member_of(r, f), *colon = strrchr(text, ':');
+  bool bracketed = text[0] == '[' && colon && colon[-1] == ']' && colon - text > 2;
+  bool plain = colon && colon > text && strchr(text, ':') == colon && text[0] != '[';
+  if (!bracketed && !plain)
+    return fault(r, f->name, "listen must be HOST:PORT, such as \"127.0.0.1:8080\" or \"[::1]:8080\"");
+  return is_port(colon + 1) || fault(r, f->name, "listen: the port must be a whole number from 0 to 65535");
+}
+
+// The default may be absent; a folder that somebody named must be there.
+static bool read_folder(struct reading *r, const struct field *f) {
+  char fallback[512];
+  snprintf(fallback, sizeof fallback, "%s", (const char *)member_of(r, f));
+  if (!read_text(r, f)) return false;
+  const char *folder = member_of(r, f);
+  struct stat facts;
+  if (strcmp(folder, fallback) == 0 || (stat(folder, &facts) == 0 && S_ISDIR(facts.st_mode))) return true;
+  return fault(r, f->name, "%s: there is no folder \"%.200s\"", f->name, folder);
 }
 
 static bool read_count(struct reading *r, const struct field *f) {
@@ -122,11 +164,15 @@ static bool read_script_time(struct reading *r, const struct field *f) {
 
 static bool read_isolation(struct reading *r, const struct field *f) {
   const char *text = text_of(r, f);
-  if (!text) return false;
-  bool *alone = member_of(r, f);
-  *alone = strcmp(text, "organisation") == 0;
-  if (*alone || strcmp(text, "shared") == 0) return true;
-  return fault(r, f->name, "isolation must be \"shared\" or \"organisation\"");
+  if (!text || strcmp(text, "shared") == 0) return text != NULL;
+  if (strcmp(text, "organisation") == 0)
+    return fault(r, f->name, "isolation = \"organisation\" is not in this version: use \"shared\"");
+  return fault(r, f->name, "isolation must be \"shared\"");
+}
+
+static bool read_tls(struct reading *r, const struct field *f) {
+  (void)f;
+  return fault(r, "tls", "tls is not in this version: put a TLS proxy in front");
 }
 
 static bool read_journal_kind(struct reading *r, const struct field *f) {
@@ -173,20 +219,20 @@ static bool read_allow(struct reading *r, const struct field *f) {
 #define HOURS(n) ((int64_t)(n)*3600000)
 
 static const struct field fields[] = {
-    {NULL, "listen", read_text, MEMBER(listen), 0, 0},
+    {NULL, "listen", read_listen, MEMBER(listen), 0, 0},
     {NULL, "data", read_text, MEMBER(data), 0, 0},
-    {NULL, "scripts", read_text, MEMBER(scripts), 0, 0},
-    {NULL, "sinks", read_text, MEMBER(sinks), 0, 0},
+    {NULL, "scripts", read_folder, MEMBER(scripts), 0, 0},
+    {NULL, "sinks", read_folder, MEMBER(sinks), 0, 0},
     {NULL, "portal", read_text, MEMBER(portal), 0, 0},
     {NULL, "workers", read_count, MEMBER(workers), 1, 256},
     {NULL, "couriers", read_count, MEMBER(couriers), 1, 256},
-    {NULL, "isolation", read_isolation, MEMBER(isolate_organisations), 0, 0},
+    {NULL, "isolation", read_isolation, 0, 0, 0, 0},
     {"journal", "kind", read_journal_kind, 0, 0, 0, 0},
     {"journal", "retention", read_retention, MEMBER(retention_ms), HOURS(1), HOURS(24 * 3650)},
     {"journal", "compression", read_compression, MEMBER(zstd_level), 0, 0},
     {"egress", "allow", read_allow, MEMBER(egress), 0, 0},
-    {"tls", "certificate", read_text, MEMBER(tls_certificate), 0, 0},
-    {"tls", "key", read_text, MEMBER(tls_key), 0, 0},
+    {"tls", "certificate", read_tls, 0, 0, 0, 0},
+    {"tls", "key", read_tls, 0, 0, 0, 0},
     {"limits", "body", read_size, MEMBER(body_bytes), 1 << 10, MB(1024)},
     {"limits", "memory", read_size, MEMBER(memory_bytes), MB(16), MB(1 << 20)},
     {"limits", "script_time", read_script_time, MEMBER(script_ms), 1, 10000},
@@ -233,13 +279,19 @@ static bool read_section(struct reading *r, const char *name) {
   return read_fields(r, name);
 }
 
+// The value on top of the stack; a text is looked for where it stands.
+static bool nameless(const struct reading *r, const char *section) {
+  bool is_text = lua_type(r->L, -1) == LUA_TSTRING;
+  const char *near =
+      is_text && source_line(r->source, lua_tostring(r->L, -1)) ? lua_tostring(r->L, -1) : section;
+  return fault(r, near ? near : "", "a value without a name in %s", section ? section : "the table");
+}
+
 // The table on top of the stack, which stays there.
 static bool read_fields(struct reading *r, const char *section) {
   luaL_checkstack(r->L, 4, NULL);
   for (lua_pushnil(r->L); lua_next(r->L, -2); lua_pop(r->L, 1)) {
-    if (lua_type(r->L, -2) != LUA_TSTRING)
-      return fault(r, section ? section : "", "a value without a name in %s",
-                   section ? section : "the table");
+    if (lua_type(r->L, -2) != LUA_TSTRING) return nameless(r, section);
     const char *name = lua_tostring(r->L, -2);
     const struct field *field = find_field(section, name);
     bool ok = field                          ? field->read(r, field)
@@ -248,12 +300,6 @@ static bool read_fields(struct reading *r, const char *section) {
     if (!ok) return false;
   }
   return true;
-}
-
-static bool check_together(const struct reading *r) {
-  const struct config *c = r->config;
-  if (!c->tls_certificate[0] == !c->tls_key[0]) return true;
-  return fault(r, "tls", "tls needs both certificate and key");
 }
 
 // ---- the Lua state ----
@@ -271,9 +317,9 @@ static int run_file(lua_State *L) {
   if (luaL_loadbufferx(L, r->source.at, r->source.len, "=f", "t") != 0) return lua_error(L);
   lua_call(L, 0, 1);
   if (!lua_istable(L, -1))
-    err_set(r->err, "%s: must return a table: return { ... }", r->file);
-  else if (read_fields(r, NULL))
-    check_together(r);
+    fault(r, "", "must return a table: return { ... }");
+  else
+    read_fields(r, NULL);
   return 0;
 }
 

@@ -99,7 +99,7 @@ static void replace_worker(struct pool *pool, unsigned number) {
   struct worker_process *old = w->process;
   worker_process_reap(old);
   bool was_ready = atomic_load(&old->words->ready);
-  log_warn("worker=%u pid=%d doing=restart reason=\"%s\"", number, (int)old->pid, old->why);
+  log_warn("worker=%u pid=%d doing=restart%s", number, (int)old->pid, log_field("reason", old->why));
   struct err err = {0};
   if (!was_ready) {
     set_process(pool, w, NULL);
@@ -107,7 +107,7 @@ static void replace_worker(struct pool *pool, unsigned number) {
   } else if (start_worker(pool, w, &err)) {
     atomic_fetch_add(&pool->restarts, 1);
   } else {
-    log_error("worker=%u doing=restart error=\"%s\"", number, err.text);
+    log_error("worker=%u doing=restart%s", number, log_field("error", err.text));
   }
   worker_process_unref(old);
   ring_clients(pool);
@@ -122,7 +122,7 @@ static void start_missing(struct pool *pool) {
       atomic_fetch_add(&pool->restarts, 1);
       ring_clients(pool);
     } else {
-      log_error("worker=%u doing=restart error=\"%s\"", i, err.text);
+      log_error("worker=%u doing=restart%s", i, log_field("error", err.text));
     }
   }
 }

@@ -127,7 +127,7 @@ static void add_file(struct sink_set *set, const char *folder, const char *name,
   if (sink) {
     set->sinks[set->count++] = sink;
   } else {
-    log_error("sink=%s doing=load error=\"%s\"", name, why.text);
+    log_error("sinks doing=load%s%s", log_field("file", name), log_field("error", why.text));
     err_set(err, "%s", why.text);
   }
 }

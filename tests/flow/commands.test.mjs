@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createHmac } from 'node:crypto';
+import { createServer } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Engine, TOKEN, program, until } from '../support/engine.mjs';
 import { usage, many } from '../support/records.mjs';
@@ -46,6 +47,69 @@ test('version says which', async () => {
   assert.match((await run('version')).out, /^sluice \d+\.\d+\.\d+\n$/);
 });
 
+test('version: as an option, and as JSON', async () => {
+  const { out } = await run('version');
+  assert.equal((await run('--version')).out, out);
+  assert.equal(`sluice ${JSON.parse((await run('version', '--json')).out).version}\n`, out);
+});
+
+test('commands that are not there are told apart from slips, which get a suggestion', async () => {
+  for (const name of ['dead', 'sinks', 'scripts', 'users', 'tokens', 'top'])
+    assert.deepEqual(await run(name), { code: 2, out: '', err: `\`sluice ${name}\` is not in this version\n` });
+  assert.deepEqual(await run('recieve'), { code: 2, out: '', err: "sluice: unknown command 'recieve': did you mean 'receive'?\ntry `sluice -h`\n" });
+  assert.match((await run('xyzzy')).err, /^sluice: unknown command 'xyzzy'\n/);
+});
+
+test('help COMMAND is the help of that command', async () => {
+  assert.equal((await run('help', 'send')).out, (await run('send', '-h')).out);
+  assert.equal((await run('help')).out, (await run('-h')).out);
+  assert.equal((await run('help', 'top')).code, 2);
+});
+
+test("the README's script makes of the samples what the README says", async () => {
+  const root = new URL('../..', import.meta.url).pathname, readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const [script, shown] = ['lua', 'json'].map((kind) => readme.match(new RegExp(`\`\`\`${kind}\\n([^]*?)\`\`\``))[1]);
+  const samples = join(root, 'examples/records');
+  const piped = start('pipe', file('events.lua', script));
+  piped.child.stdin.end(readdirSync(samples).sort().map((name) => readFileSync(join(samples, name), 'utf8')).join(''));
+  assert.deepEqual(await piped.ended, [0, null]);
+  assert.equal(piped.out, shown);
+});
+
+test('check and run find the same mistakes in a configuration, by file and line', async () => {
+  for (const [line, words] of [
+    ["listen = '127.0.0.1'", 'listen must be HOST:PORT'], ["listen = 'nohost:99999'", 'listen: the port must be'],
+    ["isolation = 'organisation'", 'isolation = "organisation" is not in this version'], ["tls = { certificate = 'c', key = 'k' }", 'tls is not in this version'],
+    ["sinks = '/nowhere'", 'sinks: there is no folder "/nowhere"'], ["scripts = '/nowhere'", 'scripts: there is no folder "/nowhere"'],
+    ["[1] = 'a'", 'a value without a name in the table'],
+  ]) {
+    const path = file('wrong.lua', `return {\n  ${line}\n}\n`);
+    for (const command of ['check', 'run']) {
+      const { code, err } = await run(command, '-c', path);
+      assert.equal(code, 2, `${command} ${line}`);
+      assert.ok(err.startsWith(`${path}:2: ${words}`), err);
+    }
+  }
+});
+
+test('a store that is damaged is refused with what to do', async () => {
+  const own = new Engine(), store = join(own.config.data, 'store');
+  mkdirSync(store, { recursive: true });
+  writeFileSync(join(store, 'data.mdb'), 'no database'.padEnd(8192, '.'));
+  await assert.rejects(own.start(), /data\.mdb is damaged \(MDB_INVALID.*move .*store away/);
+  await own.end();
+});
+
+test('wrong usage says what is wrong', async () => {
+  for (const [words, ...args] of [
+    ["run: unexpected argument 'extra'", 'run', 'extra'], ["receive: unexpected argument 'extra'", 'receive', 'extra'],
+    ["version: unexpected argument 'extra'", 'version', 'extra'], ["send: unexpected argument 'extra'", 'send', '-', 'extra'],
+    ['send: FILE is missing (- reads stdin)', 'send'], ["--batch must be a whole number from 1 to 10000, not 'x'", 'send', '-', '--batch', 'x'],
+    ['streams show: ID is missing', 'streams', 'show'], ['streams update: FILE.json is missing', 'streams', 'update', 'st_1'],
+    ["streams list: unexpected argument 'x'", 'streams', 'list', 'x'], ["streams has no 'lst': did you mean 'list'?", 'streams', 'lst'],
+  ]) assert.deepEqual(await run(...args), { code: 2, out: '', err: `${words}\ntry \`sluice ${args[0]} -h\`\n` });
+});
+
 test('wrong usage is exit code 2, and help is 0', async () => {
   for (const command of ['send', 'receive', 'streams', 'version']) {
     assert.equal((await run(command, '--nonsense')).code, 2, command);
@@ -72,7 +136,60 @@ test('send says why when it can not deliver', async () => {
   const nobody = await run('send', path, '--url', 'http://127.0.0.1:1');
   assert.equal(nobody.code, 1);
   assert.match(nobody.err, /127\.0\.0\.1:1/);
-  assert.equal((await run('send', '/nonexistent')).code, 1);
+  const missing = await run('send', '/nonexistent');
+  assert.deepEqual(missing, { code: 1, out: '', err: 'send /nonexistent: cannot open: No such file or directory\n' });
+});
+
+test('send takes an array, and objects over several lines, as the records they are', async () => {
+  const records = many(7, () => usage()), [one, ...more] = records;
+  assert.equal((await run('send', file('pretty.json', JSON.stringify(one, null, 2)))).out, 'sent 1 accepted 1 duplicates 0 rejected 0\n');
+  assert.equal((await run('send', file('objects.json', records.map((r) => JSON.stringify(r, null, 2)).join('\n')))).out, 'sent 7 accepted 6 duplicates 1 rejected 0\n');
+  const array = await run('send', file('array.json', `\n ${JSON.stringify([...more, { id: 1 }, usage()], null, 1)}`), '--batch', '4');
+  assert.equal(array.out, 'sent 8 accepted 1 duplicates 6 rejected 1\n');
+  assert.match(array.err, /^record 7: /);
+  const broken = await run('send', file('broken.json', '[{"id":1},\n{"id":]'));
+  assert.equal(broken.code, 1);
+  assert.match(broken.err, /broken\.json: byte 17: /);
+  const cut = await run('send', file('cut.ndjson', `{"id":\n${JSON.stringify(usage())}`));
+  assert.equal(cut.out, 'sent 2 accepted 1 duplicates 0 rejected 1\n');
+  assert.match(cut.err, /^line 1: /);
+});
+
+test('send says of a packed file that it must be unpacked', async () => {
+  const packed = await run('send', file('some.ndjson.gz', gzipSync('{}')));
+  assert.equal(packed.code, 1);
+  assert.match(packed.err, /packed by gzip: unpack it first/);
+});
+
+test('send gives up an engine that takes nothing, in its words', async () => {
+  const busy = createServer((request, response) => {
+    request.resume();
+    response.writeHead(503, { 'Content-Type': 'application/problem+json' }).end('{"detail":"the disk is full"}');
+  }).listen(0, '127.0.0.1');
+  await once(busy, 'listening');
+  const sent = await run('send', file('busy.ndjson', '{"id":1}'), '--wait', '1', '--url', `http://127.0.0.1:${busy.address().port}`);
+  busy.close();
+  assert.equal(sent.code, 1);
+  assert.match(sent.err, /^the engine says: the disk is full \(HTTP 503\); trying again in 1 s\n(.*\n)*send .*: the disk is full \(HTTP 503\)\n$/);
+});
+
+test('a stop says that it drains and how much; a second signal ends it', async () => {
+  const silent = createServer(() => {}).listen(0, '127.0.0.1'); // never answers
+  await once(silent, 'listening');
+  const own = await Engine.start();
+  await own.stream({ sink: 'rest', settings: { url: `http://127.0.0.1:${silent.address().port}/` } });
+  const asked = once(silent, 'request');
+  await own.send([usage()]);
+  await asked;
+  own.child.kill('SIGTERM');
+  await until(() => /doing=drain requests=1 reason="draining, at most 10 s: 1 request under way"/.test(own.log), 'the drain');
+  const before = Date.now();
+  assert.equal(await new Promise((go) => { own.ended.then(([code]) => go(code)); own.child.kill('SIGTERM'); }), 0);
+  assert.ok(Date.now() - before < 5000);
+  assert.match(own.log, /cut short by a second signal/);
+  await own.end();
+  silent.closeAllConnections();
+  silent.close();
 });
 
 test('receive prints the records of objects, arrays, NDJSON and gzip bodies as lines, and ends after --count', async () => {
@@ -83,6 +200,13 @@ test('receive prints the records of objects, arrays, NDJSON and gzip bodies as l
   assert.equal(await r.post('no json'), 200);
   assert.deepEqual(await r.ended, [0, null]);
   assert.equal(r.out, '{"a": 1}\n{"b":2}\n{"b":3}\n{"c":4}\n{"c":5}\n"no json"\n');
+});
+
+test('receive prints a request whole, even when it brings more than --count', async () => {
+  const r = await receiver('--count', '2');
+  assert.equal(await r.post('[{"a":1},{"a":2},{"a":3}]'), 200);
+  assert.deepEqual(await r.ended, [0, null]);
+  assert.equal(r.out, '{"a":1}\n{"a":2}\n{"a":3}\n');
 });
 
 test('receive checks signatures', async () => {

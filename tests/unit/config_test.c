@@ -47,27 +47,23 @@ static void reads_everything(void **state) {
   bool ok =
       load("local mb = '16MB'\n"
            "return { listen = '127.0.0.1:9', data = '/var/lib/sluice', workers = 3, couriers = 4,\n"
-           "  isolation = 'organisation',\n"
+           "  isolation = 'shared',\n"
            "  journal = { kind = 'local', retention = '2h', compression = 'zstd:3' },\n"
-           "  scripts = 'a', sinks = 'b', egress = { allow = { '127.0.0.0/8', '10.1.2.3' } },\n"
-           "  tls = { certificate = 'c.pem', key = 'k.pem' },\n"
+           "  scripts = '/tmp', sinks = '/', egress = { allow = { '127.0.0.0/8', '10.1.2.3' } },\n"
            "  limits = { body = mb, memory = '1GB', script_time = '70ms', script_memory = 8388608 } }\n",
            &c, &err);
   assert_string_equal(err.text, "");
   assert_true(ok);
   assert_string_equal(c.listen, "127.0.0.1:9");
   assert_string_equal(c.data, "/var/lib/sluice");
-  assert_string_equal(c.scripts, "a");
-  assert_string_equal(c.sinks, "b");
+  assert_string_equal(c.scripts, "/tmp");
+  assert_string_equal(c.sinks, "/");
   assert_string_equal(c.portal, "portal/dist");
   assert_int_equal(c.workers, 3);
   assert_int_equal(c.couriers, 4);
-  assert_true(c.isolate_organisations);
   assert_int_equal(c.retention_ms, 2 * 3600 * 1000);
   assert_int_equal(c.zstd_level, 3);
   assert_int_equal(c.egress.allow_count, 2);
-  assert_string_equal(c.tls_certificate, "c.pem");
-  assert_string_equal(c.tls_key, "k.pem");
   assert_int_equal(c.body_bytes, 16 << 20);
   assert_int_equal(c.memory_bytes, 1 << 30);
   assert_int_equal(c.script_ms, 70);
@@ -83,7 +79,6 @@ static void has_defaults(void **state) {
   assert_string_equal(c.listen, "127.0.0.1:8080");
   assert_string_equal(c.data, "data");
   assert_true(c.workers >= 1 && c.couriers >= 1);
-  assert_false(c.isolate_organisations);
   assert_int_equal(c.retention_ms, 7 * 24 * 3600 * 1000LL);
   assert_true(c.zstd_level != 0);
   assert_int_equal(c.egress.allow_count, 0);
@@ -102,13 +97,18 @@ static void names_each_mistake(void **state) {
       {"return { zzzzz = 2 }", ":1: unknown key \"zzzzz\""},
       {"return { limits = {\n bodi = 1 } }", ":2: unknown key \"limits.bodi\": did you mean \"body\"?"},
       {"return { ['a b'] = 1 }", ":1: unknown key \"a b\""},
-      {"return { 'data' }", ": a value without a name in the table"},
+      {"return { 'data' }", ":1: a value without a name in the table"},
+      {"return {\n [1]=\"a\" }", ":2: a value without a name in the table"},
+      {"local x = 1\nreturn { x }", ":2: a value without a name in the table"},
+      {"return {\n limits = { 7 } }", ":2: a value without a name in limits"},
       {"return {\n workers = 0 }", ":2: workers must be a whole number from 1 to 256"},
       {"return { workers = 1.5 }", ":1: workers must be a whole number from 1 to 256"},
       {"return { workers = '2' }", ":1: workers must be a whole number from 1 to 256"},
       {"return { listen = 8080 }", ":1: listen must be a text in quotes"},
       {"return { data = '' }", ":1: data must be a text of 1 to 511 bytes"},
-      {"return { isolation = 'tenant' }", ":1: isolation must be \"shared\" or \"organisation\""},
+      {"return { isolation = 'tenant' }", ":1: isolation must be \"shared\""},
+      {"return {\n isolation = 'organisation' }",
+       ":2: isolation = \"organisation\" is not in this version: use \"shared\""},
       {"return { journal = { kind = 'nats' } }",
        ":1: kind \"nats\" is not built into this version: use \"local\", the embedded journal"},
       {"return { journal = 'local' }", ":1: journal must be a table"},
@@ -121,8 +121,21 @@ static void names_each_mistake(void **state) {
        ":1: script_time must be a time with its unit, such as \"50ms\" (at least \"1ms\", at most \"10s\")"},
       {"return { egress = { allow = '127.0.0.0/8' } }",
        ":1: allow must be a list such as { \"127.0.0.0/8\" }"},
-      {"return { tls = { key = 'k' } }", ":1: tls needs both certificate and key"},
-      {"return 5", ": must return a table: return { ... }"},
+      {"return { tls = { key = 'k' } }", ":1: tls is not in this version: put a TLS proxy in front"},
+      {"return {\n tls = { certificate = 'c', key = 'k' } }",
+       ":2: tls is not in this version: put a TLS proxy in front"},
+      {"return {\n listen = '127.0.0.1' }",
+       ":2: listen must be HOST:PORT, such as \"127.0.0.1:8080\" or \"[::1]:8080\""},
+      {"return { listen = ':80' }",
+       ":1: listen must be HOST:PORT, such as \"127.0.0.1:8080\" or \"[::1]:8080\""},
+      {"return { listen = '::1:80' }",
+       ":1: listen must be HOST:PORT, such as \"127.0.0.1:8080\" or \"[::1]:8080\""},
+      {"return { listen = 'nohost:99999' }", ":1: listen: the port must be a whole number from 0 to 65535"},
+      {"return { listen = '[::1]:' }", ":1: listen: the port must be a whole number from 0 to 65535"},
+      {"return { listen = 'a:8o' }", ":1: listen: the port must be a whole number from 0 to 65535"},
+      {"return {\n\n sinks = '/nowhere/sinks' }", ":3: sinks: there is no folder \"/nowhere/sinks\""},
+      {"return { scripts = '/dev/null' }", ":1: scripts: there is no folder \"/dev/null\""},
+      {"return 5", ":1: must return a table: return { ... }"},
       {"return {\n  data = \n}", ":3: unexpected symbol near '}'"},
       {"return { data = os.getenv('HOME') }", ":1: attempt to index global 'os' (a nil value)"},
       {"while true do end", ":1: the file does not come to an end"},

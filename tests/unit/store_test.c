@@ -124,7 +124,7 @@ struct counted_write {
   struct store_write write; // first
   struct store_change changes[2];
   struct counter *counter;
-  char key[16];
+  char key[24];
 };
 
 static void count_done(struct store_write *write) {
@@ -243,7 +243,7 @@ static void change_now(struct world *w, struct store_change change) {
 static void deletes_one_and_by_prefix(void **state) {
   // Proves: a prefix takes all keys that begin with it and no other; deleting what is absent is fine.
   struct world *w = *state;
-  char key[16];
+  char key[24];
   for (int i = 0; i < 500; i++) {
     snprintf(key, sizeof key, "st_1:%03d", i);
     put(w, key, "x");
@@ -348,6 +348,24 @@ static void refuses_a_folder_it_cannot_write(void **state) {
   assert_non_null(strstr(err.text, path));
 }
 
+static void says_what_to_do_about_a_damaged_store(void **state) {
+  // Proves: a file that is no store is refused with its name and a way out, not with LMDB's code alone.
+  struct world *w = *state;
+  struct err err = {0};
+  char path[128], text[8192] = "this is not a database";
+  store_close(w->store);
+  w->store = NULL;
+  snprintf(path, sizeof path, "%s/store/data.mdb", w->folder);
+  FILE *file = fopen(path, "w");
+  assert_non_null(file);
+  assert_int_equal(fwrite(text, 1, sizeof text, file), sizeof text);
+  fclose(file);
+  assert_null(store_open(w->folder, &err));
+  assert_ptr_equal(strstr(err.text, path), err.text);
+  assert_non_null(strstr(err.text, "data.mdb is damaged (MDB_INVALID: "));
+  assert_non_null(strstr(err.text, "records stay in the journal"));
+}
+
 static void full_disk_takes_the_spare(void **state) {
   // Proves: a commit that finds the disk full is done with the spare's room, and the spare is made again.
   struct world *w = *state;
@@ -436,13 +454,21 @@ static void grows_its_map_under_readers(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      STORE_TEST(keeps_what_was_put),        STORE_TEST(groups_writes),
-      STORE_TEST(close_commits_the_rest),    STORE_TEST(reports_on_the_loop),
-      STORE_TEST(deletes_one_and_by_prefix), STORE_TEST(pages_through_a_prefix),
-      STORE_TEST(survives_a_crash),          STORE_TEST(refuses_a_second_engine),
-      STORE_TEST(refuses_a_newer_version),   STORE_TEST(refuses_a_folder_it_cannot_write),
-      STORE_TEST(full_disk_takes_the_spare), STORE_TEST(full_disk_is_reported_to_each),
-      STORE_TEST(file_limit_is_survived),    STORE_TEST(grows_its_map_under_readers),
+      STORE_TEST(keeps_what_was_put),
+      STORE_TEST(groups_writes),
+      STORE_TEST(close_commits_the_rest),
+      STORE_TEST(reports_on_the_loop),
+      STORE_TEST(deletes_one_and_by_prefix),
+      STORE_TEST(pages_through_a_prefix),
+      STORE_TEST(survives_a_crash),
+      STORE_TEST(refuses_a_second_engine),
+      STORE_TEST(refuses_a_newer_version),
+      STORE_TEST(refuses_a_folder_it_cannot_write),
+      STORE_TEST(full_disk_takes_the_spare),
+      STORE_TEST(full_disk_is_reported_to_each),
+      STORE_TEST(file_limit_is_survived),
+      STORE_TEST(grows_its_map_under_readers),
+      STORE_TEST(says_what_to_do_about_a_damaged_store),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
