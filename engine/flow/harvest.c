@@ -67,7 +67,9 @@ static void said(struct stream *s, const struct harvest_item *item, struct slice
   for (const char *line = log.at, *end = log.at + log.len; line < end && allowance_take(&s->log_lines, clock_mono_ns());) {
     const char *stop = memchr(line, '\n', (size_t)(end - line));
     if (!stop) stop = end;
-    log_info("stream=%s record=%" PRId64 " doing=log text=\"%.*s\"", s->outfit->definition->id, item->id, (int)(stop - line), line);
+    char text[LIMIT_SCRIPT_LOG_BYTES + 1];
+    snprintf(text, sizeof text, "%.*s", (int)(stop - line), line);
+    log_info("stream=%s record=%" PRId64 " doing=log%s", s->outfit->definition->id, item->id, log_field("text", text));
     line = stop + 1;
   }
 }

@@ -61,9 +61,9 @@ void stream_enter(struct stream *s, enum stream_state state, const char *why) {
   status_set_state(s->status, state);
   s->stopped = stops(state);
   if (stops(state) || stops(was))
-    log_line(state == STREAM_PAUSED || state == STREAM_ERROR ? LOG_WARN : LOG_INFO, "stream=%s sink=%s doing=%s was=%s reason=\"%s\"",
+    log_line(state == STREAM_PAUSED || state == STREAM_ERROR ? LOG_WARN : LOG_INFO, "stream=%s sink=%s doing=%s was=%s%s",
              s->outfit->definition->id, s->outfit->definition->sink->name, stream_state_name(state), stream_state_name(was),
-             why ? why : "");
+             log_field("reason", why ? why : ""));
   if (stream_stopped(s)) {
     stream_shed(s);
     feed_fall_behind(s);
@@ -115,8 +115,8 @@ void stream_failed(struct stream *s, const char *why, int http_status, uint64_t 
   stream_enter(s, STREAM_RETRYING, why);
   if (s->failures < BREAKER_FAILURES) return;
   if (s->failures == BREAKER_FAILURES)
-    log_warn("stream=%s sink=%s doing=retry failures=%u error=\"%s\"", s->outfit->definition->id, s->outfit->definition->sink->name,
-             s->failures, why);
+    log_warn("stream=%s sink=%s doing=retry failures=%u%s", s->outfit->definition->id, s->outfit->definition->sink->name,
+             s->failures, log_field("error", why));
   s->breaker_open = courier_set_timer(s->courier, &s->courier->breaker_timers, &s->breaker, courier_now_ms() + delay_ms);
   feed_fall_behind(s);
   if (budget_exhausted(s->courier->options.budget)) stream_shed(s);
