@@ -21,6 +21,7 @@ void record_proxy_enter(struct lua_state *s, const struct json_tape *tape,
     s->find = (struct record_find){0};
   }
   s->call = s->calls;
+  s->miss_count = 0;
   s->tape = tape;
   s->header = header;
 }
@@ -135,10 +136,16 @@ bool record_proxy_entry(lua_State *L, int index, uint32_t *entry) {
   return proxy_entry(L, lua_state_of(L), index, entry);
 }
 
+// False: no element can have this number.
+static bool whole_number(lua_Number number, uint32_t *out) {
+  if (!(number >= 1 && number <= LIMIT_RECORD_BYTES)) return false;
+  *out = (uint32_t)number;
+  return (lua_Number)*out == number;
+}
+
 static uint32_t element(struct lua_state *s, uint32_t list, lua_Number number) {
-  if (!(number >= 1 && number <= LIMIT_RECORD_BYTES)) return JSON_NONE;
-  uint32_t wanted = (uint32_t)number;
-  if ((lua_Number)wanted != number) return JSON_NONE;
+  uint32_t wanted;
+  if (!whole_number(number, &wanted)) return JSON_NONE;
   return record_find_element(&s->find, s->tape, s->call, list, wanted);
 }
 
@@ -151,15 +158,37 @@ static inline uint32_t look_up(lua_State *L, struct lua_state *s, uint32_t proxy
   return name.at ? record_find_member(&s->find, s->tape, s->call, proxy, name) : JSON_NONE;
 }
 
+// Notes a look-up that gives nil; argument 2 is the key. Not in line: most find something.
+static __attribute__((noinline)) void miss(lua_State *L, struct lua_state *s, uint32_t object, uint32_t value,
+                                           bool by_get) {
+  struct record_miss *m = &s->misses[s->miss_count % RECORD_MISSES];
+  struct slice key = {"", 0};
+  m->number = 0;
+  if (lua_type(L, 2) == LUA_TSTRING)
+    key.at = lua_tolstring(L, 2, &key.len);
+  else if (!whole_number(lua_tonumber(L, 2), &m->number))
+    return;
+  if (key.len > RECORD_MISS_BYTES) return;
+  m->object = object;
+  m->value = value;
+  m->key_len = (uint8_t)key.len;
+  m->by_get = by_get;
+  memcpy(m->key, key.at, key.len);
+  s->miss_count++;
+}
+
 // The metamethods are those of every light userdata, so null has them, too. No script can get hold of them.
 
 static int meta_index(lua_State *L) {
   struct lua_state *s = lua_state_of(L);
-  uint32_t entry = look_up(L, s, entry_of(L, s, lua_touserdata(L, 1)), 2);
-  if (entry == JSON_NONE)
+  uint32_t object = entry_of(L, s, lua_touserdata(L, 1));
+  uint32_t entry = look_up(L, s, object, 2);
+  if (entry == JSON_NONE || json_kind_of(s->tape, entry) == TAPE_NULL) {
+    miss(L, s, object, entry, false);
     lua_pushnil(L);
-  else
+  } else {
     push_value(L, s, entry);
+  }
   return 1;
 }
 
@@ -327,6 +356,8 @@ static int get(lua_State *L) {
   uint32_t entry = follow(L, s);
   bool missing = entry != JSON_NONE ? json_kind_of(s->tape, entry) == TAPE_NULL
                                     : lua_isnil(L, -1) || lua_value_is_null(L, -1);
+  uint32_t object;
+  if (missing && lua_isnoneornil(L, 3) && proxy_entry(L, s, 1, &object)) miss(L, s, object, entry, true);
   if (missing)
     lua_settop(L, 3); // the default
   else if (entry != JSON_NONE)
