@@ -192,10 +192,8 @@ static const char *give(lua_State *L, void *arg, size_t *len) {
 
 // Messages quote from it.
 static bool keep_source(struct lua_state *s, struct slice source) {
-  char *copy = mem_alloc(source.len + 1);
+  char *copy = mem_copy(source.at, source.len);
   if (!copy) return false;
-  memcpy(copy, source.at, source.len);
-  copy[source.len] = 0;
   mem_free((char *)s->source.at);
   s->source = slice_make(copy, source.len);
   return true;

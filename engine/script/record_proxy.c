@@ -163,13 +163,14 @@ static __attribute__((noinline)) void miss(lua_State *L, struct lua_state *s, ui
                                            bool by_get) {
   struct record_miss *m = &s->misses[s->miss_count % RECORD_MISSES];
   struct slice key = {"", 0};
-  m->number = 0;
+  uint32_t number = 0;
   if (lua_type(L, 2) == LUA_TSTRING)
     key.at = lua_tolstring(L, 2, &key.len);
-  else if (!whole_number(lua_tonumber(L, 2), &m->number))
+  else if (!whole_number(lua_tonumber(L, 2), &number))
     return;
   if (key.len > RECORD_MISS_BYTES) return;
   m->object = object;
+  m->number = number;
   m->value = value;
   m->key_len = (uint8_t)key.len;
   m->by_get = by_get;
