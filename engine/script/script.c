@@ -140,7 +140,7 @@ bool script_worn(const struct script *script) {
 }
 
 size_t script_memory(const struct script *script) {
-  return script->state->memory.used_bytes;
+  return script->state->memory.used_bytes + script->state->source.len;
 }
 
 void script_set_log(struct script *script, script_log_fn log, void *arg) {

@@ -1,6 +1,7 @@
 // Proves that a script is compiled and checked with errors that name the place and the remedy, and that its
 // facts are read.
 #include "base/limits.h"
+#include "base/mem.h"
 #include "script_support.h"
 
 #include <stdlib.h>
@@ -139,6 +140,24 @@ static void a_loaded_script_is_small(void **state) {
   script_free(script);
 }
 
+// From the last allocation back to the copy of the source: before that, a new Lua state is made, which does
+// not survive a refusal.
+static void a_load_without_memory_says_so(void **state) {
+  (void)state;
+  const struct slice source = slice_of("return { api = 1, map = function(rec) return { id = rec.id } end }");
+  mem_fail_at(1000000); // counts
+  script_free(script_load("x", source, SCRIPT_STREAM, NULL, NULL));
+  struct err err = {{0}};
+  for (long nth = mem_asked(); strcmp(err.text, "x: out of memory") != 0; nth--) {
+    err.text[0] = 0;
+    mem_fail_at(nth);
+    struct script *script = script_load("x", source, SCRIPT_STREAM, NULL, &err);
+    mem_fail_at(0);
+    assert_true(nth > 3 && (script != NULL) == (err.text[0] == 0));
+    script_free(script);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(broken_scripts_are_refused_with_their_place),
@@ -148,6 +167,7 @@ int main(void) {
       cmocka_unit_test(match_asks_for_kind_and_event_type),
       cmocka_unit_test(a_sinks_table_may_hold_more),
       cmocka_unit_test(a_loaded_script_is_small),
+      cmocka_unit_test(a_load_without_memory_says_so),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
