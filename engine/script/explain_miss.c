@@ -87,11 +87,13 @@ static bool append_reason(const struct explain_miss *asked, const struct path *p
                           size_t room) {
   struct slice known = slice_of(path->known);
   enum record_kind kind = (enum record_kind)asked->header->kind;
-  unsigned kinds = dictionary_kinds(known);
+  unsigned kinds = asked->any_shape ? 1u << kind : dictionary_kinds(known);
   if (asked->miss->value != JSON_NONE)
     append(text, room, "it is null in this record");
   else if (asked->miss->number)
     append(text, room, "the list ends before");
+  else if (asked->any_shape)
+    append(text, room, "this record has none");
   else if (!kinds)
     append_unknown(path->known, 1u << kind, text, room);
   else if (!(kinds >> kind & 1))

@@ -14,6 +14,7 @@ struct explain_miss {
   const struct json_tape *tape;
   const struct record_header *header;
   const struct record_miss *miss;
+  bool any_shape; // of the record: not of those that the dictionary describes
   enum explain_deed deed;
   struct slice read_on; // the steps that followed in the source, ".volume.total", or empty
 };

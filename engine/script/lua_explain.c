@@ -204,7 +204,12 @@ static void explain_nil(struct lua_state *s, struct slice line, const struct stu
   const struct record_miss *miss = miss_of(s, stumble);
   bool is_field = strcmp(stumble->what, "field") == 0;
   if (miss) {
-    struct explain_miss asked = {s->tape, s->header, miss, stumble->deed, read_on(line, stumble->name)};
+    struct explain_miss asked = {.tape = s->tape,
+                                 .header = s->header,
+                                 .miss = miss,
+                                 .any_shape = s->any_shape,
+                                 .deed = stumble->deed,
+                                 .read_on = read_on(line, stumble->name)};
     size_t used = is_field ? 0 : strlen(text);
     if (!is_field) used += (size_t)snprintf(text + used, room - used, ": ");
     if (used < room) explain_miss(&asked, text + used, room - used);

@@ -47,6 +47,7 @@ struct lua_state {
   struct record_miss misses[RECORD_MISSES]; // the last ones of the running call, in turn
   uint32_t miss_count;                      // of all in it
   const struct record_header *header;
+  bool any_shape; // a script has made them, so that the dictionary says nothing of them
 
   struct encoder *encoder; // lua_encode.h; made at first use
   script_log_fn log;

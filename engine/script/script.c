@@ -113,6 +113,7 @@ struct script *script_load(const char *name, struct slice source, enum script_ro
   script->role = role;
   script->state = lua_state_new(limits, err);
   if (!script->state) goto fail;
+  script->state->any_shape = role == SCRIPT_SINK;
   if (!lua_state_load(script->state, name, source, err)) goto fail;
   if (!lua_state_protect(script->state, install, script, 1, 6, &failure)) {
     lua_failure_err(&failure, name, err);

@@ -135,6 +135,18 @@ static void a_miss_is_forgotten_with_its_record(void **state) {
   runner_close(&r);
 }
 
+static void a_sinks_record_may_have_any_shape(void **state) {
+  (void)state;
+  struct runner r;
+  struct err err = {{0}};
+  const char *source = "return { api = 1, map = function(rec)\nreturn { rec.evnt_type.id } end }";
+  runner_open(&r, script_load("sink", slice_of(source), SCRIPT_SINK, NULL, &err));
+  assert_string_equal(
+      run_record(&r, 0, slice_of("{\"x\":1}")),
+      "failed: 2: rec.evnt_type is nil: this record has none; use get(rec, \"evnt_type.id\")");
+  runner_close(&r);
+}
+
 static void keys_may_be_anything(void **state) {
   (void)state;
   struct runner r;
@@ -154,6 +166,7 @@ int main(void) {
       cmocka_unit_test(what_was_no_look_up_in_the_record_stays),
       cmocka_unit_test(names_of_functions_are_found),
       cmocka_unit_test(a_miss_is_forgotten_with_its_record),
+      cmocka_unit_test(a_sinks_record_may_have_any_shape),
       cmocka_unit_test(keys_may_be_anything),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
