@@ -23,6 +23,7 @@ static const struct route {
     {HTTP_POST, "/api/v1/streams/*/deactivate", OPERATOR, streams_deactivate},
     {HTTP_GET, "/api/v1/streams/*/dead-letters", OPERATOR, dead_letters_list},
     {HTTP_GET, "/api/v1/sinks", OPERATOR, sinks_list},
+    {HTTP_GET, "/api/v1/fields", OPERATOR, fields_get},
     {HTTP_GET, "/", ANYONE, root_get},
     {HTTP_GET, "/healthz", ANYONE, health_get},
     {HTTP_GET, "/readyz", ANYONE, ready_get},

@@ -7,6 +7,7 @@
 #include "script/config.h"
 #include "script/script.h"
 #include "script/sink.h"
+#include "script/source_warn.h"
 
 #include <dirent.h>
 #include <getopt.h>
@@ -16,33 +17,84 @@
 #include <unistd.h>
 
 struct checking {
-  unsigned good, bad;
+  unsigned bad;
+  json_t *items;                            // with --json: what was found, by file; else NULL
+  json_t *warnings;                         // of the present file; with --json
+  const char *file;                         // the present one
+  struct api_names *names[SCRIPT_SINK + 1]; // by role
 };
 
 static int usage(void) {
-  puts("usage: sluice check [-c sluice.lua] [FILE.lua ...]\n\n"
-       "Compiles and checks the given files, or without any: the configuration and every script and sink of its folders.\n"
-       "Exit 0: all are right. 1: some are not, each with file:line.");
+  puts("usage: sluice check [-c sluice.lua] [--json] [FILE.lua ...]\n\n"
+       "Compiles and checks the given files, or without any: the configuration and every script and\n"
+       "sink of its folders. Warns of what compiles but is probably a mistake: globals, fields that no\n"
+       "record has, names that are not in the API.\n"
+       "Exit 0: all are right, perhaps with warnings. 1: some are not, each with file:line.");
   return 0;
 }
 
+// The line in "FILE:LINE: what is wrong", 0 when there is none; *words: what is wrong.
+static unsigned line_of(const char *file, const char *text, const char **words) {
+  size_t len = strlen(file);
+  unsigned line = 0;
+  int used = 0;
+  *words = text;
+  if (strncmp(text, file, len) != 0 || text[len] != ':') return 0;
+  *words = text + len + strspn(text + len, ": ");
+  if (sscanf(text + len, ":%u: %n", &line, &used) == 1 && used) *words = text + len + used;
+  return used ? line : 0;
+}
+
+static json_t *describe(unsigned line, const char *message) {
+  json_t *json = mem_must(json_object());
+  if (line) json_object_set_new(json, "line", mem_must(json_integer((json_int_t)line)));
+  json_object_set_new(json, "message", mem_must(json_string(message)));
+  return json;
+}
+
+static void print_error(const char *file, const char *text) {
+  bool named = strncmp(text, file, strlen(file)) == 0;
+  fprintf(stderr, "%s%s%s\n", named ? "" : file, named ? "" : ": ", text);
+}
+
+// The outcome of one file.
 static void tell(struct checking *c, const char *file, bool ok, const struct err *err) {
-  if (ok) {
-    c->good++;
-    printf("ok  %s\n", file);
+  const char *words;
+  c->bad += !ok;
+  if (!c->items) {
+    if (ok)
+      printf("ok  %s\n", file);
+    else
+      print_error(file, err->text);
     return;
   }
-  c->bad++;
-  fprintf(stderr, "%s%s%s\n", strncmp(err->text, file, strlen(file)) == 0 ? "" : file,
-          strncmp(err->text, file, strlen(file)) == 0 ? "" : ": ", err->text);
+  unsigned line = line_of(file, err->text, &words);
+  json_t *errors = mem_must(json_array());
+  if (!ok) json_array_append_new(errors, describe(line, words));
+  if (!c->warnings) c->warnings = mem_must(json_array());
+  json_array_append_new(c->items, mem_must(json_pack("{s:s, s:b, s:o, s:o}", "file", file, "ok", ok, "errors",
+                                                     errors, "warnings", c->warnings)));
+  c->warnings = NULL;
 }
 
-static bool is_sink(struct slice source) {
-  return memmem(source.at, source.len, "request", 7) && memmem(source.at, source.len, "accepts", 7);
+static void tell_warning(void *arg, uint32_t line, const char *text) {
+  struct checking *c = arg;
+  if (!c->items) {
+    fprintf(stderr, "%s:%u: warning: %s\n", c->file, line, text);
+    return;
+  }
+  if (!c->warnings) c->warnings = mem_must(json_array());
+  json_array_append_new(c->warnings, describe(line, text));
 }
 
-static bool check_source(const char *file, struct slice source, struct err *err) {
-  if (is_sink(source)) {
+// Of a file outside of the folders.
+static enum script_role role_of(struct slice source) {
+  bool is_sink = memmem(source.at, source.len, "request", 7) && memmem(source.at, source.len, "accepts", 7);
+  return is_sink ? SCRIPT_SINK : SCRIPT_STREAM;
+}
+
+static bool compile(const char *file, struct slice source, enum script_role role, struct err *err) {
+  if (role == SCRIPT_SINK) {
     struct sink *sink = sink_load(file, source, err);
     sink_unref(sink);
     return sink != NULL;
@@ -53,12 +105,24 @@ static bool check_source(const char *file, struct slice source, struct err *err)
   return script != NULL;
 }
 
-static void check_file(struct checking *c, const char *file) {
+static bool look_through(struct checking *c, struct slice source, enum script_role role, struct err *err) {
+  if (!c->names[role] && !(c->names[role] = api_names_new(role, err))) return false;
+  return source_warn(source, role, c->names[role], tell_warning, c) || err_set(err, "out of memory");
+}
+
+static bool check_source(struct checking *c, struct slice source, enum script_role role, struct err *err) {
+  return compile(c->file, source, role, err) && look_through(c, source, role, err);
+}
+
+// `role`: NULL when the source has to tell.
+static void check_file(struct checking *c, const char *file, const enum script_role *role) {
   struct err err = {0};
-  size_t len;
-  char *source = disk_read_file(file, LIMIT_SCRIPT_SOURCE_BYTES, &len, &err);
-  tell(c, file, source && check_source(file, slice_make(source, len), &err), &err);
-  mem_free(source);
+  size_t len = 0;
+  char *text = disk_read_file(file, LIMIT_SCRIPT_SOURCE_BYTES, &len, &err);
+  struct slice source = slice_make(text, len);
+  c->file = file;
+  tell(c, file, text && check_source(c, source, role ? *role : role_of(source), &err), &err);
+  mem_free(text);
 }
 
 static bool ends_with(const char *text, const char *end) {
@@ -67,16 +131,17 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 static int checkable(const struct dirent *entry) {
-  return entry->d_name[0] != '.' && ends_with(entry->d_name, ".lua") && !ends_with(entry->d_name, "_spec.lua");
+  return entry->d_name[0] != '.' && ends_with(entry->d_name, ".lua") &&
+         !ends_with(entry->d_name, "_spec.lua");
 }
 
-static void check_folder(struct checking *c, const char *folder) {
+static void check_folder(struct checking *c, const char *folder, enum script_role role) {
   struct dirent **entries;
   int count = scandir(folder, &entries, checkable, alphasort);
   for (int i = 0; i < count; i++) {
     char path[1024];
     snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-    check_file(c, path);
+    check_file(c, path, &role);
     free(entries[i]);
   }
   if (count >= 0) free(entries);
@@ -92,21 +157,46 @@ static int check_all(struct checking *c, const char *file) {
     tell(c, file, ok, &err);
     if (!ok) return 2;
   }
-  check_folder(c, config.scripts);
-  check_folder(c, config.sinks);
+  check_folder(c, config.scripts, SCRIPT_STREAM);
+  check_folder(c, config.sinks, SCRIPT_SINK);
   return c->bad ? 1 : 0;
 }
 
+static int check(struct checking *c, const char *config, char **files, int count) {
+  if (!count) return check_all(c, config);
+  for (int i = 0; i < count; i++)
+    check_file(c, files[i], NULL);
+  return c->bad ? 1 : 0;
+}
+
+static void print_items(const struct checking *c) {
+  if (!c->items) return;
+  json_dumpf(c->items, stdout, JSON_INDENT(2));
+  putchar('\n');
+}
+
 int cmd_check(int argc, char **argv) {
-  const char *file = NULL;
+  const char *config = NULL;
   struct checking c = {0};
-  static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+  bool json = false;
+  static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
   for (int option; (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
     if (option == 'h') return usage();
-    if (option != 'c') return args_wrong("check");
-    file = optarg;
+    if (option == 'c')
+      config = optarg;
+    else if (option == 'j')
+      json = true;
+    else
+      return args_wrong("check");
   }
-  if (optind == argc) return check_all(&c, file);
-  for (int i = optind; i < argc; i++) check_file(&c, argv[i]);
-  return c.bad ? 1 : 0;
+  if (json) c.items = mem_must(json_array());
+  int code = check(&c, config, argv + optind, argc - optind);
+  print_items(&c);
+  json_decref(c.items);
+  for (size_t i = 0; i < sizeof c.names / sizeof *c.names; i++)
+    api_names_free(c.names[i]);
+  return code;
 }

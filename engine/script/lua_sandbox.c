@@ -1,6 +1,5 @@
 #include "script/lua_sandbox.h"
 #include "base/limits.h"
-#include "base/suggest.h"
 #include "script/lua_base.h"
 #include "script/lua_encode.h"
 #include "script/lua_exact.h"
@@ -10,9 +9,6 @@
 #include "script/record_proxy.h"
 
 #include <lualib.h>
-#include <stdio.h>
-
-enum { NAMES = 64 }; // more than there are globals
 
 static const char *const base_names[] = {"assert", "error", "select", "rawequal", "setmetatable", NULL};
 static const char *const string_names[] = {"byte", "char", "len",   "lower",  "upper", "reverse",
@@ -202,24 +198,4 @@ void lua_sandbox_open(lua_State *L) {
   lua_encode_open(L);
   record_proxy_open(L);
   close_globals(L);
-}
-
-// The known global nearest to `name`, or NULL.
-static const char *nearest_global(lua_State *L, const char *name) {
-  const char *names[NAMES + 1];
-  size_t count = 0;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, SLOT_GLOBALS);
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
-    if (count < NAMES) names[count++] = lua_tostring(L, -2);
-  lua_pop(L, 1);
-  names[count] = NULL;
-  return suggest(name, names);
-}
-
-void lua_sandbox_explain(lua_State *L, char *text, size_t room) {
-  char verb[8], name[64], end[2];
-  if (sscanf(text, "attempt to %7s global '%63[^']' (a nil value%1[)]", verb, name, end) != 3) return;
-  const char *near = nearest_global(L, name);
-  snprintf(text, room, near ? "global '%s' is not known; did you mean '%s'?" : "global '%s' is not known",
-           name, near);
 }

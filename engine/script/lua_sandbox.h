@@ -5,5 +5,3 @@
 // Opens the sandbox in a new state: built-in functions on the list, our own, and globals that can't be
 // assigned. Raises Lua errors.
 void lua_sandbox_open(lua_State *L);
-// A message about a global that does not exist is put in other words, with the nearest known name.
-void lua_sandbox_explain(lua_State *L, char *text, size_t room);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "script/lua_base.h"
 #include "script/lua_encode.h"
+#include "script/lua_explain.h"
 #include "script/lua_sandbox.h"
 #include "script/lua_text.h"
 
@@ -106,6 +107,7 @@ void lua_state_free(struct lua_state *s) {
   if (s->L) lua_close(s->L);
   lua_memory_fini(&s->memory);
   lua_encode_free(s->encoder);
+  mem_free((char *)s->source.at);
   mem_free(s);
 }
 
@@ -132,7 +134,7 @@ static void read_message(struct lua_state *s, struct lua_failure *failure) {
     uint32_t line = take_position(&text);
     if (line) failure->line = line;
     lua_text_clean(text, failure->text, sizeof failure->text);
-    lua_sandbox_explain(L, failure->text, sizeof failure->text);
+    lua_explain(s, failure->line, failure->text, sizeof failure->text);
   } else {
     snprintf(failure->text, sizeof failure->text, "error value is a %s", lua_base_type(L, -1));
   }
@@ -188,6 +190,15 @@ static const char *give(lua_State *L, void *arg, size_t *len) {
   return source->text.at;
 }
 
+// Messages quote from it.
+static bool keep_source(struct lua_state *s, struct slice source) {
+  char *copy = mem_copy(source.at, source.len);
+  if (!copy) return false;
+  mem_free((char *)s->source.at);
+  s->source = slice_make(copy, source.len);
+  return true;
+}
+
 bool lua_state_load(struct lua_state *s, const char *name, struct slice source, struct err *err) {
   struct lua_failure failure = {0};
   if (source.len > LIMIT_SCRIPT_SOURCE_BYTES)
@@ -195,6 +206,7 @@ bool lua_state_load(struct lua_state *s, const char *name, struct slice source, 
                    LIMIT_SCRIPT_SOURCE_BYTES, source.len);
   if (source.len && source.at[0] == LUA_SIGNATURE[0])
     return err_set(err, "%s: is bytecode; only source is taken", name);
+  if (!keep_source(s, source)) return err_set(err, "%s: out of memory", name);
   struct source whole = {source, false};
   s->error_line = 0;
   int status = lua_loadx(s->L, give, &whole, "=" CHUNK, "t");

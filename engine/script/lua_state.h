@@ -16,8 +16,21 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+enum { RECORD_MISSES = 4, RECORD_MISS_BYTES = 64 }; // longer keys are not kept
+
+// A look-up in the record that gave nil, for the message should the script stumble over it.
+struct record_miss {
+  uint32_t object; // the entry looked in
+  uint32_t value;  // a null, or JSON_NONE
+  uint32_t number; // of a list's element; 0: `key` holds
+  uint8_t key_len;
+  bool by_get; // `key` is the path that `get` was given
+  char key[RECORD_MISS_BYTES];
+};
+
 struct lua_state {
   lua_State *L;
+  struct slice source; // as loaded, for messages; the state's own copy
   struct lua_memory memory;
   uint32_t call_ms;
   uint64_t deadline_ns; // of the running call; 0: not asked yet
@@ -31,7 +44,10 @@ struct lua_state {
   uint32_t calls; // how many there were
   struct record_find find;
   struct record_numbers numbers;
+  struct record_miss misses[RECORD_MISSES]; // the last ones of the running call, in turn
+  uint32_t miss_count;                      // of all in it
   const struct record_header *header;
+  bool any_shape; // a script has made them, so that the dictionary says nothing of them
 
   struct encoder *encoder; // lua_encode.h; made at first use
   script_log_fn log;

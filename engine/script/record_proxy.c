@@ -21,6 +21,7 @@ void record_proxy_enter(struct lua_state *s, const struct json_tape *tape,
     s->find = (struct record_find){0};
   }
   s->call = s->calls;
+  s->miss_count = 0;
   s->tape = tape;
   s->header = header;
 }
@@ -135,31 +136,68 @@ bool record_proxy_entry(lua_State *L, int index, uint32_t *entry) {
   return proxy_entry(L, lua_state_of(L), index, entry);
 }
 
+// False: no element can have this number.
+static bool whole_number(lua_Number number, uint32_t *out) {
+  if (!(number >= 1 && number <= LIMIT_RECORD_BYTES)) return false;
+  *out = (uint32_t)number;
+  return (lua_Number)*out == number;
+}
+
 static uint32_t element(struct lua_state *s, uint32_t list, lua_Number number) {
-  if (!(number >= 1 && number <= LIMIT_RECORD_BYTES)) return JSON_NONE;
-  uint32_t wanted = (uint32_t)number;
-  if ((lua_Number)wanted != number) return JSON_NONE;
+  uint32_t wanted;
+  if (!whole_number(number, &wanted)) return JSON_NONE;
   return record_find_element(&s->find, s->tape, s->call, list, wanted);
 }
 
-// In an object a number stands for its text: its keys are nothing else.
-static inline uint32_t look_up(lua_State *L, struct lua_state *s, uint32_t proxy, int key) {
-  struct slice name;
+// In an object a number stands for its text: its keys are nothing else. *name: the key that was looked for;
+// at NULL: none.
+static inline uint32_t look_up(lua_State *L, struct lua_state *s, uint32_t proxy, int key,
+                               struct slice *name) {
+  name->at = NULL;
   if (__builtin_expect(json_kind_of(s->tape, proxy) == TAPE_ARRAY, 0))
     return lua_type(L, key) == LUA_TNUMBER ? element(s, proxy, lua_tonumber(L, key)) : JSON_NONE;
-  name.at = lua_tolstring(L, key, &name.len);
-  return name.at ? record_find_member(&s->find, s->tape, s->call, proxy, name) : JSON_NONE;
+  name->at = lua_tolstring(L, key, &name->len);
+  return name->at ? record_find_member(&s->find, s->tape, s->call, proxy, *name) : JSON_NONE;
+}
+
+// Notes a look-up that gives nil. Not in line: most find something.
+static __attribute__((noinline)) void miss(struct lua_state *s, uint32_t object, uint32_t value,
+                                           struct slice key, bool by_get) {
+  if (key.len > RECORD_MISS_BYTES) return;
+  struct record_miss *m = &s->misses[s->miss_count++ % RECORD_MISSES];
+  m->object = object;
+  m->value = value;
+  m->number = 0;
+  m->key_len = (uint8_t)key.len;
+  m->by_get = by_get;
+  memcpy(m->key, key.at, key.len);
+}
+
+// The same for an element of a list; argument 2 is its number, or no key at all.
+static __attribute__((noinline, cold)) void miss_element(lua_State *L, struct lua_state *s, uint32_t list,
+                                                         uint32_t value) {
+  uint32_t number;
+  if (!whole_number(lua_tonumber(L, 2), &number)) return;
+  miss(s, list, value, slice_make("", 0), false);
+  s->misses[(s->miss_count - 1) % RECORD_MISSES].number = number;
 }
 
 // The metamethods are those of every light userdata, so null has them, too. No script can get hold of them.
 
 static int meta_index(lua_State *L) {
   struct lua_state *s = lua_state_of(L);
-  uint32_t entry = look_up(L, s, entry_of(L, s, lua_touserdata(L, 1)), 2);
-  if (entry == JSON_NONE)
+  uint32_t object = entry_of(L, s, lua_touserdata(L, 1));
+  struct slice name;
+  uint32_t entry = look_up(L, s, object, 2, &name);
+  if (entry == JSON_NONE || json_kind_of(s->tape, entry) == TAPE_NULL) {
+    if (name.at)
+      miss(s, object, entry, name, false);
+    else
+      miss_element(L, s, object, entry);
     lua_pushnil(L);
-  else
+  } else {
     push_value(L, s, entry);
+  }
   return 1;
 }
 
@@ -255,7 +293,8 @@ int record_proxy_next(lua_State *L, int index, int key) {
   uint32_t is_key = whole->kind == TAPE_OBJECT, entry = proxy + 1;
   lua_Integer number = 1;
   if (!lua_isnil(L, key)) {
-    uint32_t value = look_up(L, s, proxy, key);
+    struct slice name;
+    uint32_t value = look_up(L, s, proxy, key, &name);
     if (value == JSON_NONE) return luaL_error(L, "invalid key to 'next'");
     entry = s->tape->entries[value].next;
     number = lua_type(L, key) == LUA_TNUMBER ? lua_tointeger(L, key) + 1 : 1;
@@ -322,11 +361,21 @@ static inline uint32_t follow(lua_State *L, struct lua_state *s) {
   return entry;
 }
 
+// For a `get` that has no default.
+static void miss_path(lua_State *L, struct lua_state *s, uint32_t value) {
+  struct slice path;
+  uint32_t object;
+  if (!proxy_entry(L, s, 1, &object)) return;
+  path.at = lua_tolstring(L, 2, &path.len);
+  miss(s, object, value, path, true);
+}
+
 static int get(lua_State *L) {
   struct lua_state *s = lua_state_of(L);
   uint32_t entry = follow(L, s);
   bool missing = entry != JSON_NONE ? json_kind_of(s->tape, entry) == TAPE_NULL
                                     : lua_isnil(L, -1) || lua_value_is_null(L, -1);
+  if (missing && lua_isnoneornil(L, 3)) miss_path(L, s, entry);
   if (missing)
     lua_settop(L, 3); // the default
   else if (entry != JSON_NONE)

@@ -113,6 +113,7 @@ struct script *script_load(const char *name, struct slice source, enum script_ro
   script->role = role;
   script->state = lua_state_new(limits, err);
   if (!script->state) goto fail;
+  script->state->any_shape = role == SCRIPT_SINK;
   if (!lua_state_load(script->state, name, source, err)) goto fail;
   if (!lua_state_protect(script->state, install, script, 1, 6, &failure)) {
     lua_failure_err(&failure, name, err);
@@ -140,7 +141,7 @@ bool script_worn(const struct script *script) {
 }
 
 size_t script_memory(const struct script *script) {
-  return script->state->memory.used_bytes;
+  return script->state->memory.used_bytes + script->state->source.len;
 }
 
 void script_set_log(struct script *script, script_log_fn log, void *arg) {

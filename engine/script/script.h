@@ -48,7 +48,7 @@ bool script_worn(const struct script *script);
 // What log(...) writes: one line, at most LIMIT_SCRIPT_LOG_BYTES, valid UTF-8. Called during script_run.
 typedef void (*script_log_fn)(void *arg, const char *text, size_t len);
 void script_set_log(struct script *script, script_log_fn log, void *arg); // NULL: thrown away
-size_t script_memory(const struct script *script); // bytes its Lua state holds
+size_t script_memory(const struct script *script); // bytes its Lua state holds, and its source
 
 // ctx as the hooks see it: {stream = {id, name, organisation_id}, parameters = {...}} or, for a sink, {stream, settings}.
 // Given as one JSON object; kept in the state by number until forgotten. Numbers are the caller's, from 1.

@@ -1,5 +1,6 @@
 #include "script/script_facts.h"
 #include "base/suggest.h"
+#include "script/dictionary.h"
 #include "script/lua_base.h"
 
 static const char *const names[] = {"api", "match", "filter", "map", "alert", NULL};
@@ -70,16 +71,34 @@ static void read_kinds(lua_State *L, int match, struct script_facts *out) {
   lua_pop(L, 1);
 }
 
+static uint16_t type_of_name(lua_State *L, const char *name) {
+  const struct dictionary_entry *event = dictionary_event_named(name);
+  if (event) return event->id;
+  const char *near = dictionary_event_suggest(name);
+  if (near) luaL_error(L, "match.event_type: '%s' is no event type; did you mean '%s'?", name, near);
+  luaL_error(L, "match.event_type: '%s' is no event type, such as '%s'", name,
+             dictionary_event_types[1].name);
+  return 0;
+}
+
+// The element, on top of the stack, with this number in the list: a number or a name.
+static uint16_t event_type(lua_State *L, int number) {
+  if (lua_type(L, -1) == LUA_TSTRING) return type_of_name(L, lua_tostring(L, -1));
+  lua_Number type = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
+  if (!(type >= 0 && type <= UINT16_MAX) || type != (lua_Number)(uint16_t)type)
+    luaL_error(L,
+               "match.event_type: number %d of the list is neither a whole number from 0 to 65535 nor a name",
+               number);
+  return (uint16_t)type;
+}
+
 static void read_event_types(lua_State *L, int match, struct script_facts *out) {
   const size_t most = sizeof out->event_types / sizeof *out->event_types;
   size_t count = push_list(L, match, "event_type");
-  if (count > most) luaL_error(L, "match.event_type has at most %d numbers", (int)most);
+  if (count > most) luaL_error(L, "match.event_type has at most %d elements", (int)most);
   for (size_t i = 0; i < count; i++) {
     lua_rawgeti(L, -1, (int)i + 1);
-    lua_Number type = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
-    if (!(type >= 0 && type <= UINT16_MAX) || type != (lua_Number)(uint16_t)type)
-      luaL_error(L, "match.event_type: number %d of the list is no whole number from 0 to 65535", (int)i + 1);
-    out->event_types[i] = (uint16_t)type;
+    out->event_types[i] = event_type(L, (int)i + 1);
     lua_pop(L, 1);
   }
   out->event_type_count = (uint32_t)count;

@@ -1,4 +1,4 @@
-// The commands a person types: send, receive, streams and version, on a real engine.
+// The commands a person types, on a real engine, and the dictionary behind their messages.
 import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -258,4 +258,100 @@ test('streams: what the engine refuses is told in its words', async () => {
   const broken = await run('streams', 'create', file('broken.json', '{\n'));
   assert.equal(broken.code, 1);
   assert.match(broken.err, /broken\.json:\d+: /);
+});
+
+const mistaken = `local M = { api = 1 }
+M.match = { event_type = { "User authentication failed" } }
+function M.filter(rec) count = rec.evnt_type.id return time.isoo(1) end
+return M
+`;
+
+test('check warns of what compiles and is wrong all the same, and still ends with 0', async () => {
+  const path = file('mistaken.lua', mistaken);
+  const checked = await run('check', path);
+  assert.equal(checked.code, 0);
+  assert.equal(checked.out, `ok  ${path}\n`);
+  assert.equal(checked.err, [
+    `${path}:3: warning: global 'count' is assigned, which fails when it runs: use local`,
+    `${path}:3: warning: rec.evnt_type.id: no record has such a field; did you mean 'event_type.id'?`,
+    `${path}:3: warning: time.isoo is not known; did you mean time.iso?`, ''].join('\n'));
+});
+
+test('check --json says the same as data, and an error is exit code 1', async () => {
+  const good = file('mistaken.lua', mistaken);
+  const bad = file('broken.lua', '\nlocal x = = 1\n');
+  const unnamed = file('unnamed.lua', 'return { api = 1, match = { event_type = { "Delete PDP" } } }');
+  const checked = await run('check', '--json', good, bad, unnamed, '/nonexistent.lua');
+  assert.equal(checked.code, 1);
+  assert.equal(checked.err, '');
+  const [first, second, third, fourth] = JSON.parse(checked.out);
+  assert.equal(first.file, good);
+  assert.equal(first.ok, true);
+  assert.deepEqual(first.errors, []);
+  assert.deepEqual(first.warnings.map((w) => w.line), [3, 3, 3]);
+  assert.match(first.warnings[2].message, /did you mean time\.iso\?/);
+  assert.deepEqual(second, { file: bad, ok: false, warnings: [],
+    errors: [{ line: 2, message: "unexpected symbol near '='" }] });
+  assert.equal(third.ok, false);
+  assert.match(third.errors[0].message, /did you mean 'Delete PDP Context'\?/);
+  assert.equal(fourth.ok, false);
+  assert.match(fourth.errors[0].message, /No such file/);
+});
+
+test('check looks through the folders of the configuration; the sinks it ships have no warning', async () => {
+  const checked = await run('check', '-c', join(engine.folder, 'sluice.lua'));
+  assert.match(checked.out, /rest_bulk\.lua/);
+  assert.equal(checked.err, '');
+  assert.equal(checked.code, 0);
+});
+
+test('pipe names the record that failed, the field that was nil and what to write', async () => {
+  const path = file('nil.lua', 'return { api = 1, map = function(rec)\nreturn { mb = rec.detail.volume.total } end }');
+  const running = start('pipe', path);
+  running.child.stdin.end('{"id":201388127,"event_type":{"id":6},"organisation":{"id":1}}\n');
+  assert.deepEqual(await running.ended, [1, null]);
+  assert.match(running.err, new RegExp(`^${path}:2: rec\\.detail is nil: events of type 6 \\(User authentication failed\\) ` +
+    'have no detail; use get\\(rec, "detail\\.volume\\.total"\\) \\(record 201388127, line 1\\)\n'));
+});
+
+test('GET /api/v1/fields is the dictionary', async () => {
+  const answer = await fetch(`${engine.url}/api/v1/fields`, { headers: { Authorization: `Bearer ${TOKEN}` } });
+  assert.equal(answer.status, 200);
+  const { fields, event_types: types, event_severities: severities } = await answer.json();
+  assert.deepEqual(fields.find((f) => f.path === 'detail.volume.total'),
+    { path: 'detail.volume.total', type: 'number', meaning: 'Total volume in MB', kinds: ['event'], event_types: [3, 4, 5] });
+  assert.deepEqual(fields.filter((f) => f.path === 'imsi').map((f) => [f.type, f.kinds]),
+    [['object', ['event']], ['string', ['usage']]]);
+  assert.equal(fields.find((f) => f.path === 'cost').event_types, undefined);
+  assert.equal(types.length, 16);
+  assert.equal(types[6].name, 'User authentication failed');
+  assert.deepEqual(severities[0], { id: 0, name: 'Info' });
+  assert.equal((await fetch(`${engine.url}/api/v1/fields`)).status, 401);
+});
+
+const matches = {
+  integer: Number.isInteger, number: (v) => typeof v === 'number', string: (v) => typeof v === 'string',
+  timestamp: (v) => !Number.isNaN(Date.parse(v)), boolean: (v) => typeof v === 'boolean',
+  list: Array.isArray, object: (v) => typeof v === 'object' && !Array.isArray(v),
+};
+
+test('the dictionary has every field of the example records, for its kind and event type', async () => {
+  const answer = await fetch(`${engine.url}/api/v1/fields`, { headers: { Authorization: `Bearer ${TOKEN}` } });
+  const { fields } = await answer.json();
+  const check = (value, path, kind, type) => {
+    if (path) {
+      const field = fields.find((f) => f.path === path && f.kinds.includes(kind));
+      assert.ok(field, `${path} of ${kind}`);
+      assert.ok(value === null || matches[field.type](value), `${path}: ${value} is no ${field.type}`);
+      if (kind === 'event' && field.event_types) assert.ok(field.event_types.includes(type), `${path} in events of type ${type}`);
+    }
+    if (Array.isArray(value)) for (const one of value) check(one, `${path}[]`, kind, type);
+    else if (value && typeof value === 'object')
+      for (const [key, inner] of Object.entries(value)) check(inner, path ? `${path}.${key}` : key, kind, type);
+  };
+  for (const kind of ['events', 'usage']) {
+    const lines = readFileSync(new URL(`../../examples/records/${kind}.ndjson`, import.meta.url), 'utf8').trim().split('\n');
+    assert.ok(lines.length > 10);
+    for (const record of lines.map(JSON.parse)) check(record, '', kind === 'events' ? 'event' : 'usage', record.event_type?.id);
+  }
 });

@@ -1,6 +1,7 @@
 // Proves that a script is compiled and checked with errors that name the place and the remedy, and that its
 // facts are read.
 #include "base/limits.h"
+#include "base/mem.h"
 #include "script_support.h"
 
 #include <stdlib.h>
@@ -35,9 +36,15 @@ static void broken_scripts_are_refused_with_their_place(void **state) {
       {"return { api = 1, match = { kind = { 'evnt' } } }",
        "a:b: match.kind: 'evnt' is no kind of record: \"event\", \"usage\" or \"alert\""},
       {"return { api = 1, match = { event_type = { 1, 70000 } } }",
-       "a:b: match.event_type: number 2 of the list is no whole number from 0 to 65535"},
+       "a:b: match.event_type: number 2 of the list is neither a whole number from 0 to 65535 nor a name"},
       {"return { api = 1, match = { event_type = { 1.5 } } }",
-       "a:b: match.event_type: number 1 of the list is no whole number from 0 to 65535"},
+       "a:b: match.event_type: number 1 of the list is neither a whole number from 0 to 65535 nor a name"},
+      {"return { api = 1, match = { event_type = { 'Delete PDP Contxt' } } }",
+       "a:b: match.event_type: 'Delete PDP Contxt' is no event type; did you mean 'Delete PDP Context'?"},
+      {"return { api = 1, match = { event_type = { 5, 'PDP context created' } } }",
+       "a:b: match.event_type: 'PDP context created' is no event type; did you mean 'Create PDP Context'?"},
+      {"return { api = 1, match = { event_type = { 'nothing' } } }",
+       "a:b: match.event_type: 'nothing' is no event type, such as 'Update location'"},
       {"x = 1", "a:b:1: global 'x' can't be assigned: use local"},
       {"type = 1", "a:b:1: global 'type' can't be assigned: use local"},
       {"tiem.iso(1)", "a:b:1: global 'tiem' is not known; did you mean 'time'?"},
@@ -85,6 +92,18 @@ static void facts_say_what_is_there(void **state) {
   script_free(script);
 }
 
+static void event_types_may_be_named(void **state) {
+  (void)state;
+  struct script *script =
+      load("return { api = 1, match = { event_type = { 'user authentication FAILED', 5, 'Generic' } } }");
+  const struct script_facts *facts = script_facts(script);
+  assert_int_equal(facts->event_type_count, 3);
+  assert_int_equal(facts->event_types[0], 6);
+  assert_int_equal(facts->event_types[1], 5);
+  assert_int_equal(facts->event_types[2], 0);
+  script_free(script);
+}
+
 static void match_asks_for_kind_and_event_type(void **state) {
   (void)state;
   struct script_facts facts = {.kinds = 1u << RECORD_EVENT | 1u << RECORD_USAGE};
@@ -121,14 +140,34 @@ static void a_loaded_script_is_small(void **state) {
   script_free(script);
 }
 
+// From the last allocation back to the copy of the source: before that, a new Lua state is made, which does
+// not survive a refusal.
+static void a_load_without_memory_says_so(void **state) {
+  (void)state;
+  const struct slice source = slice_of("return { api = 1, map = function(rec) return { id = rec.id } end }");
+  mem_fail_at(1000000); // counts
+  script_free(script_load("x", source, SCRIPT_STREAM, NULL, NULL));
+  struct err err = {{0}};
+  for (long nth = mem_asked(); strcmp(err.text, "x: out of memory") != 0; nth--) {
+    err.text[0] = 0;
+    mem_fail_at(nth);
+    struct script *script = script_load("x", source, SCRIPT_STREAM, NULL, &err);
+    mem_fail_at(0);
+    assert_true(nth > 3 && (script != NULL) == (err.text[0] == 0));
+    script_free(script);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(broken_scripts_are_refused_with_their_place),
       cmocka_unit_test(a_source_has_a_largest_length),
       cmocka_unit_test(facts_say_what_is_there),
+      cmocka_unit_test(event_types_may_be_named),
       cmocka_unit_test(match_asks_for_kind_and_event_type),
       cmocka_unit_test(a_sinks_table_may_hold_more),
       cmocka_unit_test(a_loaded_script_is_small),
+      cmocka_unit_test(a_load_without_memory_says_so),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ static void a_record_reads_like_a_table(void **state) {
       {"null.x = 1", "failed: 1: attempt to index a null value"},
       {"return { #null }", "failed: 1: attempt to get length of a null value"},
       {"rec.id = 5", "failed: 1: records can't be changed: build a new table"},
-      {"return { a = rec.nothing.more }", "failed: 1: attempt to index field 'nothing' (a nil value)"},
+      {"return { a = rec.nothing.more }", "failed: 1: rec.nothing is nil: no record has such a field"},
       {"return { tostring(rec), tostring(print), tostring(tostring), tostring({}), tostring(null) }",
        "[\"table\",\"nil\",\"function\",\"table\",\"null\"]"},
   };
