@@ -8,6 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Engine, TOKEN, program, until } from '../support/engine.mjs';
+import { Receiver } from '../support/receiver.mjs';
 import { usage, many } from '../support/records.mjs';
 
 let engine;
@@ -124,6 +125,16 @@ test('streams: created, listed, shown, changed, switched off and on, deleted', a
   const gone = await run('streams', 'show', id);
   assert.equal(gone.code, 1);
   assert.match(gone.err, /404/);
+});
+
+test('a header without a value is sent', async (t) => {
+  const mine = await Receiver.start();
+  t.after(() => mine.end());
+  await engine.stream({ sink: 'rest', settings: { url: mine.url, headers: { 'X-Empty': '', 'X-Full': 'a' } }, organisation_id: 80026 });
+  await engine.send([usage({ organisation: { id: 80026 } })]);
+  await until(() => mine.requests.length, 'the record');
+  const { headers } = mine.requests[0];
+  assert.deepEqual([headers['x-empty'], headers['x-full']], ['', 'a']);
 });
 
 test('streams: what the engine refuses is told in its words', async () => {
