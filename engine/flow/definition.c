@@ -25,7 +25,8 @@ struct owned {
 static const char *const known_fields[] = {"name",   "organisation_id", "type",         "sink",      "settings", "script",
                                            "script_name", "parameters", "history_days", "in_flight", "active",   NULL};
 static const char *const kept_fields[] = {"id", "created_ms", "start", NULL};    // ours, in the stored document
-static const char *const fixed_fields[] = {"organisation_id", "type", "sink", "history_days", NULL};
+static const char *const shown_fields[] = {"id", "status", NULL};                // ours, in what the API shows
+static const char *const fixed_fields[] = {"id", "organisation_id", "type", "sink", "history_days", NULL};
 
 void definition_ref(struct definition *definition) {
   atomic_fetch_add(&((struct owned *)definition)->refs, 1);
@@ -50,11 +51,12 @@ static bool listed(const char *word, const char *const *words) {
   return false;
 }
 
-static bool check_known(const json_t *body, struct err *err) {
+// `more`: fields that are taken besides; NULL: none.
+static bool check_known(const json_t *body, const char *const *more, struct err *err) {
   const char *key;
   json_t *value;
   json_object_foreach((json_t *)body, key, value) {
-    if (listed(key, known_fields)) continue;
+    if (listed(key, known_fields) || (more && listed(key, more))) continue;
     const char *near = suggest(key, known_fields);
     return near ? err_set(err, "unknown field '%.60s'; did you mean '%s'?", key, near)
                 : err_set(err, "unknown field '%.60s'", key);
@@ -223,7 +225,7 @@ static bool read_plain(struct definition *d, json_t *doc, struct err *err) {
   if (!*d->name) return err_set(err, "'name' is missing");
   if (!(d->type = text_field(doc, "type", 32, "", err))) return false;
   d->kinds = record_kinds_of_type(d->type);
-  if (!d->kinds) return err_set(err, "'type' must be usage, events, usage_and_events or alerts");
+  if (!d->kinds) return err_set(err, "'type' must be usage, events or usage_and_events");
   if (!json_is_boolean(active)) return err_set(err, "'active' must be true or false");
   d->active = json_is_true(active);
   if (!integer_field(doc, "in_flight", 1, LIMIT_IN_FLIGHT, 8, &number, err)) return false;
@@ -290,7 +292,7 @@ static json_t *document_of(const struct definition *d) {
 
 struct definition *definition_create(const struct definition_world *world, const json_t *body, uint64_t start, struct err *err) {
   if (!json_is_object(body)) return err_set(err, "the body must be a JSON object"), NULL;
-  if (!check_known(body, err)) return NULL;
+  if (!check_known(body, NULL, err)) return NULL;
   char id[RAND_ID_BYTES];
   rand_id("st", id);
   json_t *document = json_deep_copy(body);
@@ -318,14 +320,14 @@ static bool change_settings(const struct sink *sink, json_t *document, const jso
   return merged && json_object_set_new(document, "settings", merged) == 0;
 }
 
-// Settings are changed one by one, all else as a whole.
+// Settings are changed one by one, all else as a whole. A status is the engine's to say: sent back, it says nothing.
 static bool apply(const struct sink *sink, json_t *document, const json_t *body, struct err *err) {
   const char *name;
   json_t *value, *settings = json_object_get(body, "settings");
   if (settings && !json_is_object(settings)) return err_set(err, "'settings' must be an object");
   bool ok = change_settings(sink, document, settings);
   json_object_foreach((json_t *)body, name, value) {
-    if (value != settings) ok = ok && json_object_set(document, name, value) == 0;
+    if (value != settings && strcmp(name, "status") != 0) ok = ok && json_object_set(document, name, value) == 0;
   }
   return ok || err_set(err, "out of memory");
 }
@@ -335,7 +337,7 @@ struct definition *definition_change(const struct definition_world *world, const
   if (!json_is_object(body)) return err_set(err, "the body must be a JSON object"), NULL;
   json_t *document = document_of(old);
   if (!document) return err_set(err, "out of memory"), NULL;
-  if (check_known(body, err) && check_fixed(document, body, err) && apply(old->sink, document, body, err))
+  if (check_known(body, shown_fields, err) && check_fixed(document, body, err) && apply(old->sink, document, body, err))
     return build(world, document, err);
   json_decref(document);
   return NULL;

@@ -118,6 +118,10 @@ test('streams: created, listed, shown, changed, switched off and on, deleted', a
   assert.equal(JSON.parse((await run('streams', 'list', '--json')).out)[0].id, id);
   assert.equal((await run('streams', 'update', id, file('change.json', '{"name":"renamed"}'))).code, 0);
   assert.match((await run('streams', 'show', id)).out, /^name +renamed$/m);
+  const shown = await run('streams', 'show', id, '--json');
+  const same = await run('streams', 'update', id, file('shown.json', shown.out), '--json'); // what was shown can be sent back
+  assert.equal(same.code, 0, same.err);
+  assert.deepEqual({ ...JSON.parse(same.out), status: 0 }, { ...JSON.parse(shown.out), status: 0 });
   assert.equal((await run('streams', 'deactivate', id)).code, 0);
   assert.equal(JSON.parse((await run('streams', 'show', id, '--json')).out).active, false);
   assert.equal((await run('streams', 'activate', id)).code, 0);
