@@ -91,9 +91,20 @@ test('streams that are wrong are refused with what to do', async () => {
     [{ script: 'return 5' }, /table/], [{ script: 'local M = {api=1}\nM.fliter = function() end\nreturn M' }, /fliter.*filter/],
     [{ settings: { url: 'http://h/', signing_secret: 'whsec_!!!' } }, /signing_secret.*base64/],
     [{ settings: { url: 'http://h/', auth: 'bearer', token: 't', headers: { Authorization: 'x' } } }, /Authorization.*auth/],
+    [{ type: 'alerts' }, /alerts are not in this version/],
+    [{ script: 'return { api = 1, alert = function() end }' }, /alerts are not in this version.*alert hook/],
     [{ script_name: 'not-there' }, /not-there/], [{ script: 'return {api=1}', script_name: 'x' }, /both/], [{ settings: { url: 'http://h/', headers: { Host: 'x' } } }, /Host/],
   ]) problem(await engine.call('POST', '/api/v1/streams', { ...good, ...change }), 422, words);
   problem(await engine.call('POST', '/api/v1/streams', '{"name":'), 400, /JSON/);
+});
+
+test('a change that is wrong is refused too', async () => {
+  const { id } = await engine.stream({ sink: 'rest', settings: { url: receiver.url }, organisation_id: 80099 });
+  for (const [change, words] of [
+    [{ id: 'st_other' }, /id.*can't be changed/], [{ organisation_id: 1 }, /organisation_id.*can't be changed/], [{ created_ms: 1 }, /created_ms/],
+    [{ script: 'return { api = 1, alert = function() end }' }, /alerts are not in this version/],
+    [{ settings: { signing_secret_previous: 'a' } }, /needs signing_secret/],
+  ]) problem(await engine.call('PATCH', `/api/v1/streams/${id}`, change), 422, words);
 });
 
 test('a script that crashes the compiler crashes nothing else', async () => {
@@ -130,6 +141,19 @@ test('an error, an endless loop and a crash in a script cost their record alone,
   const status = await engine.status(stream.id);
   assert.deepEqual([status.delivered, status.dead], [57, 3]);
   assert.equal((await engine.status(other.id)).delivered, 60);
+});
+
+test('a stream that buries everything says why, until something is delivered', async (t) => {
+  const mine = await Receiver.start();
+  t.after(() => mine.end());
+  const script = 'local M = { api = 1 }\nfunction M.filter(rec)\n  return rec.fine or rec.nothing.there\nend\nreturn M';
+  const { id } = await engine.stream({ sink: 'rest', settings: { url: mine.url }, script, organisation_id: 80098 });
+  await engine.send([usage({ organisation: { id: 80098 } })]);
+  await until(async () => (await engine.status(id)).dead === 1, 'the dead letter');
+  assert.match((await engine.status(id)).last_error, /^line 3: .*nothing/);
+  await engine.send([usage({ organisation: { id: 80098 }, fine: true })]);
+  const recovered = ({ delivered, last_error: error }) => delivered === 1 && error === null;
+  await until(async () => recovered(await engine.status(id)), 'the other record');
 });
 
 test('a request that dribbles, and one that stops half way, hold nobody up', async () => {
