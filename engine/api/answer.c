@@ -1,15 +1,19 @@
 // answer.c - JSON in and out, and pages of lists.
 #include "api/app.h"
+#include "flow/json_text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+enum { ANSWER_BYTES = 1 << 30 };
+
 void answer_json(struct http_request *request, int status, json_t *body) {
-  char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-  json_decref(body);
-  if (text) http_answer(request, status, "application/json", slice_of(text));
+  struct buf text;
+  buf_init(&text, ANSWER_BYTES);
+  if (body && json_text_write(&text, body)) http_answer(request, status, "application/json", buf_slice(&text));
   else http_answer_problem(request, 503, "out of memory: try again");
-  free(text);
+  json_decref(body);
+  buf_fini(&text);
 }
 
 json_t *request_json(struct http_request *request) {

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "base/suggest.h"
+#include "flow/json_text.h"
 #include "journal/journal.h"
 
 #include <assert.h>
@@ -15,6 +16,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { DOCUMENT_BYTES = 1 << 30 }; // a request's body, which has a limit of its own, escaped otherwise
 
 struct owned {
   struct definition definition; // first: the public part
@@ -257,15 +260,15 @@ static const char *copy_text(char **at, const char *text) {
 }
 
 // The definition with all its texts in one piece of memory. Takes the references in `d`, unless it fails.
-static struct definition *keep(const struct definition *d, const json_t *doc) {
-  size_t len = json_dumpb(doc, NULL, 0, JSON_COMPACT);
+static struct definition *keep(const struct definition *d, struct slice document) {
   size_t names = strlen(d->name) + strlen(d->type) + (d->script_name ? strlen(d->script_name) : 0) + 3;
-  struct owned *owned = len ? mem_alloc(sizeof *owned + len + names) : NULL;
+  struct owned *owned = mem_alloc(sizeof *owned + document.len + names);
   if (!owned) return NULL;
   atomic_init(&owned->refs, 1);
   owned->definition = *d;
-  char *at = owned->texts + json_dumpb(doc, owned->texts, len, JSON_COMPACT);
-  owned->definition.document = slice_make(owned->texts, len);
+  memcpy(owned->texts, document.at, document.len);
+  char *at = owned->texts + document.len;
+  owned->definition.document = slice_make(owned->texts, document.len);
   owned->definition.settings = member(owned->definition.document, "\"settings\"");
   owned->definition.name = copy_text(&at, d->name);
   owned->definition.type = copy_text(&at, d->type);
@@ -273,12 +276,20 @@ static struct definition *keep(const struct definition *d, const json_t *doc) {
   return &owned->definition;
 }
 
+static struct definition *keep_with(const struct definition *d, const json_t *doc) {
+  struct buf text;
+  buf_init(&text, DOCUMENT_BYTES);
+  struct definition *kept = json_text_write(&text, doc) ? keep(d, buf_slice(&text)) : NULL;
+  buf_fini(&text);
+  return kept;
+}
+
 // Takes the document's reference in any case; NULL: out of memory.
 static struct definition *build(const struct definition_world *world, json_t *document, struct err *err) {
   struct definition read = {.id = ""}, *kept = NULL;
   if (((document && set_defaults(document)) || err_set(err, "out of memory")) && read_plain(&read, document, err) &&
       read_sink(&read, world, document, err) && read_script(&read, world, document, err)) {
-    kept = keep(&read, document);
+    kept = keep_with(&read, document);
     if (!kept) err_set(err, "out of memory");
   }
   if (!kept) release(&read);

@@ -131,6 +131,14 @@ test('streams: created, listed, shown, changed, switched off and on, deleted', a
   assert.match(gone.err, /404/);
 });
 
+test('decimals are answered as they were given', async () => {
+  const { id } = await engine.stream({ sink: 'rest', settings: { url: 'http://127.0.0.1:1/' }, parameters: { a: 0.008531, b: 5.5 }, organisation_id: 80027 });
+  await engine.send([usage({ organisation: { id: 80027 } })]);
+  const { text } = await engine.call('GET', `/api/v1/streams/${id}`);
+  assert.match(text, /"parameters":\{"a":0\.008531,"b":5\.5\}/);
+  assert.match(text, /"lag_seconds":\d+\.\d{1,3}[,}]/);
+});
+
 test('a header without a value is sent', async (t) => {
   const mine = await Receiver.start();
   t.after(() => mine.end());

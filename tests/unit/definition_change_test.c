@@ -56,6 +56,7 @@ static void what_is_shown_can_be_sent_back(void **state) {
   struct definition *old = create("{\"organisation_id\":7,\"parameters\":{\"a\":0.008531},\"settings\":{\"url\":\"https://a.example\","
                                   "\"signing_secret\":\"s3cret\"}}");
   json_t *shown = definition_show(old);
+  assert_true(memmem(old->document.at, old->document.len, "{\"a\":0.008531}", 14)); // as it was written
   json_object_set_new(shown, "status", json_pack("{s:s}", "state", "live"));
   struct err err = {0};
   struct definition *d = definition_change(&world, old, shown, &err);
