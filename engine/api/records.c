@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 enum { FIRST_HEADERS = 512, ANSWER_BYTES = 64 << 20 };
 
