@@ -58,6 +58,7 @@ void metrics_get(struct route_call *call);                   // metrics.c
 void answer_json(struct http_request *request, int status, json_t *body); // takes the reference; NULL: 503 out of memory
 // The request's body as JSON, or NULL after a 4xx answer. New reference.
 json_t *request_json(struct http_request *request);
+bool media_type_is(const char *type, const char *name); // parameters and case aside
 // ?limit= (1 to 1,000, default 100) and ?after=; false after a 400 answer.
 struct page {
   size_t limit;

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 enum { FIRST_HEADERS = 512, ANSWER_BYTES = 64 << 20 };
 
@@ -162,16 +161,12 @@ static bool take_lines(struct ingest *in) {
   return true;
 }
 
-static bool media_is(const char *type, const char *name) {
-  size_t len = strlen(name);
-  return strncasecmp(type, name, len) == 0 && (!type[len] || type[len] == ';' || type[len] == ' ');
-}
-
 static bool take_body(struct ingest *in) {
   const char *type = http_request_header(in->request, "Content-Type");
-  if (type && media_is(type, "application/x-ndjson")) return take_lines(in);
-  if (type && !media_is(type, "application/json")) {
-    http_answer_problem(in->request, 415, "content type '%.80s' is not known: send application/json or application/x-ndjson", type);
+  if (type && media_type_is(type, "application/x-ndjson")) return take_lines(in);
+  if (type && !media_type_is(type, "application/json")) {
+    if (*type) http_answer_problem(in->request, 415, "content type '%.80s' is not known: send application/json or application/x-ndjson", type);
+    else http_answer_problem(in->request, 415, "the Content-Type is empty: send application/json or application/x-ndjson");
     return false;
   }
   size_t at = skip_space(in->body, 0);

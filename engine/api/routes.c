@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum access { ANYONE, OPERATOR, OPERATOR_OR_LOOPBACK };
 
@@ -29,6 +30,13 @@ static const struct route {
     {HTTP_GET, "/readyz", ANYONE, ready_get},
     {HTTP_GET, "/metrics", OPERATOR_OR_LOOPBACK, metrics_get},
 };
+
+// The API's, and not yet made: whoever asks is told so, whatever the method.
+static const char *const later[] = {
+    "/api/v1/scripts/*",     "/api/v1/tokens",           "/api/v1/tokens/*",              "/api/v1/users",
+    "/api/v1/users/*",       "/api/v1/session",          "/api/v1/alerts",                "/api/v1/tail",
+    "/api/v1/openapi.json",     "/api/v1/streams/*/test",        "/api/v1/streams/*/replay",
+    "/api/v1/streams/*/deliveries", "/api/v1/streams/*/dead-letters/redrive"};
 
 enum { ROUTES = sizeof routes / sizeof *routes };
 
@@ -57,8 +65,10 @@ static bool fits(const char *pattern, const char *path, char *id, size_t room) {
 static bool is_operator(const struct app *app, const struct http_request *request) {
   const char *header = http_request_header(request, "Authorization");
   char given[TOKEN_BYTES] = {0};
-  if (!header || strncmp(header, "Bearer ", 7) != 0 || strlen(header + 7) >= sizeof given) return false;
-  memcpy(given, header + 7, strlen(header + 7));
+  if (!header || strncasecmp(header, "Bearer ", 7) != 0) return false; // schemes ignore case (RFC 9110, 11.1)
+  const char *token = header + 7 + strspn(header + 7, " ");
+  if (strlen(token) >= sizeof given) return false;
+  memcpy(given, token, strlen(token));
   return sodium_memcmp(given, app->operator_token, sizeof given) == 0;
 }
 
@@ -81,6 +91,13 @@ static void not_allowed(struct http_request *request, unsigned known) {
   http_answer_problem(request, 405, "this path takes %s", allow);
 }
 
+static bool comes_later(const char *path) {
+  char id[sizeof((struct route_call *)0)->id];
+  for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+    if (fits(later[i], path, id, sizeof id)) return true;
+  return false;
+}
+
 void app_handle(struct http_request *request, void *arg) {
   struct route_call call = {.app = arg, .request = request};
   const char *path = http_request_path(request);
@@ -95,5 +112,6 @@ void app_handle(struct http_request *request, void *arg) {
     return;
   }
   if (known) not_allowed(request, known);
+  else if (comes_later(path)) http_answer_problem(request, 501, "%.200s is not in this version of Sluice", path);
   else http_answer_problem(request, 404, "there is nothing at this path");
 }

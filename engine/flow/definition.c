@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "base/suggest.h"
+#include "flow/json_text.h"
 #include "journal/journal.h"
 
 #include <assert.h>
@@ -15,6 +16,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { DOCUMENT_BYTES = 1 << 30 }; // a request's body, which has a limit of its own, escaped otherwise
 
 struct owned {
   struct definition definition; // first: the public part
@@ -25,7 +28,8 @@ struct owned {
 static const char *const known_fields[] = {"name",   "organisation_id", "type",         "sink",      "settings", "script",
                                            "script_name", "parameters", "history_days", "in_flight", "active",   NULL};
 static const char *const kept_fields[] = {"id", "created_ms", "start", NULL};    // ours, in the stored document
-static const char *const fixed_fields[] = {"organisation_id", "type", "sink", "history_days", NULL};
+static const char *const shown_fields[] = {"id", "status", NULL};                // ours, in what the API shows
+static const char *const fixed_fields[] = {"id", "organisation_id", "type", "sink", "history_days", NULL};
 
 void definition_ref(struct definition *definition) {
   atomic_fetch_add(&((struct owned *)definition)->refs, 1);
@@ -50,11 +54,12 @@ static bool listed(const char *word, const char *const *words) {
   return false;
 }
 
-static bool check_known(const json_t *body, struct err *err) {
+// `more`: fields that are taken besides; NULL: none.
+static bool check_known(const json_t *body, const char *const *more, struct err *err) {
   const char *key;
   json_t *value;
   json_object_foreach((json_t *)body, key, value) {
-    if (listed(key, known_fields)) continue;
+    if (listed(key, known_fields) || (more && listed(key, more))) continue;
     const char *near = suggest(key, known_fields);
     return near ? err_set(err, "unknown field '%.60s'; did you mean '%s'?", key, near)
                 : err_set(err, "unknown field '%.60s'", key);
@@ -223,7 +228,7 @@ static bool read_plain(struct definition *d, json_t *doc, struct err *err) {
   if (!*d->name) return err_set(err, "'name' is missing");
   if (!(d->type = text_field(doc, "type", 32, "", err))) return false;
   d->kinds = record_kinds_of_type(d->type);
-  if (!d->kinds) return err_set(err, "'type' must be usage, events, usage_and_events or alerts");
+  if (!d->kinds) return err_set(err, "'type' must be usage, events or usage_and_events");
   if (!json_is_boolean(active)) return err_set(err, "'active' must be true or false");
   d->active = json_is_true(active);
   if (!integer_field(doc, "in_flight", 1, LIMIT_IN_FLIGHT, 8, &number, err)) return false;
@@ -255,15 +260,15 @@ static const char *copy_text(char **at, const char *text) {
 }
 
 // The definition with all its texts in one piece of memory. Takes the references in `d`, unless it fails.
-static struct definition *keep(const struct definition *d, const json_t *doc) {
-  size_t len = json_dumpb(doc, NULL, 0, JSON_COMPACT);
+static struct definition *keep(const struct definition *d, struct slice document) {
   size_t names = strlen(d->name) + strlen(d->type) + (d->script_name ? strlen(d->script_name) : 0) + 3;
-  struct owned *owned = len ? mem_alloc(sizeof *owned + len + names) : NULL;
+  struct owned *owned = mem_alloc(sizeof *owned + document.len + names);
   if (!owned) return NULL;
   atomic_init(&owned->refs, 1);
   owned->definition = *d;
-  char *at = owned->texts + json_dumpb(doc, owned->texts, len, JSON_COMPACT);
-  owned->definition.document = slice_make(owned->texts, len);
+  memcpy(owned->texts, document.at, document.len);
+  char *at = owned->texts + document.len;
+  owned->definition.document = slice_make(owned->texts, document.len);
   owned->definition.settings = member(owned->definition.document, "\"settings\"");
   owned->definition.name = copy_text(&at, d->name);
   owned->definition.type = copy_text(&at, d->type);
@@ -271,12 +276,20 @@ static struct definition *keep(const struct definition *d, const json_t *doc) {
   return &owned->definition;
 }
 
+static struct definition *keep_with(const struct definition *d, const json_t *doc) {
+  struct buf text;
+  buf_init(&text, DOCUMENT_BYTES);
+  struct definition *kept = json_text_write(&text, doc) ? keep(d, buf_slice(&text)) : NULL;
+  buf_fini(&text);
+  return kept;
+}
+
 // Takes the document's reference in any case; NULL: out of memory.
 static struct definition *build(const struct definition_world *world, json_t *document, struct err *err) {
   struct definition read = {.id = ""}, *kept = NULL;
   if (((document && set_defaults(document)) || err_set(err, "out of memory")) && read_plain(&read, document, err) &&
       read_sink(&read, world, document, err) && read_script(&read, world, document, err)) {
-    kept = keep(&read, document);
+    kept = keep_with(&read, document);
     if (!kept) err_set(err, "out of memory");
   }
   if (!kept) release(&read);
@@ -290,7 +303,7 @@ static json_t *document_of(const struct definition *d) {
 
 struct definition *definition_create(const struct definition_world *world, const json_t *body, uint64_t start, struct err *err) {
   if (!json_is_object(body)) return err_set(err, "the body must be a JSON object"), NULL;
-  if (!check_known(body, err)) return NULL;
+  if (!check_known(body, NULL, err)) return NULL;
   char id[RAND_ID_BYTES];
   rand_id("st", id);
   json_t *document = json_deep_copy(body);
@@ -318,14 +331,14 @@ static bool change_settings(const struct sink *sink, json_t *document, const jso
   return merged && json_object_set_new(document, "settings", merged) == 0;
 }
 
-// Settings are changed one by one, all else as a whole.
+// Settings are changed one by one, all else as a whole. A status is the engine's to say: sent back, it says nothing.
 static bool apply(const struct sink *sink, json_t *document, const json_t *body, struct err *err) {
   const char *name;
   json_t *value, *settings = json_object_get(body, "settings");
   if (settings && !json_is_object(settings)) return err_set(err, "'settings' must be an object");
   bool ok = change_settings(sink, document, settings);
   json_object_foreach((json_t *)body, name, value) {
-    if (value != settings) ok = ok && json_object_set(document, name, value) == 0;
+    if (value != settings && strcmp(name, "status") != 0) ok = ok && json_object_set(document, name, value) == 0;
   }
   return ok || err_set(err, "out of memory");
 }
@@ -335,7 +348,7 @@ struct definition *definition_change(const struct definition_world *world, const
   if (!json_is_object(body)) return err_set(err, "the body must be a JSON object"), NULL;
   json_t *document = document_of(old);
   if (!document) return err_set(err, "out of memory"), NULL;
-  if (check_known(body, err) && check_fixed(document, body, err) && apply(old->sink, document, body, err))
+  if (check_known(body, shown_fields, err) && check_fixed(document, body, err) && apply(old->sink, document, body, err))
     return build(world, document, err);
   json_decref(document);
   return NULL;

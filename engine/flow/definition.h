@@ -39,7 +39,8 @@ struct definition_world {
 
 // A new stream from a request's body: every field checked, unknown ones refused with a suggestion, id and time given. NULL with err.
 struct definition *definition_create(const struct definition_world *world, const json_t *body, uint64_t start, struct err *err);
-// The stream with a PATCH applied. What can't be changed is refused ("organisation_id can't be changed").
+// The stream with a PATCH applied. What can't be changed is refused ("organisation_id can't be changed"), but taken as it is; a
+// "status" is taken and ignored: what the API shows can be sent back.
 struct definition *definition_change(const struct definition_world *world, const struct definition *old, const json_t *body,
                                      struct err *err);
 // As the store kept it.

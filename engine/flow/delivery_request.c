@@ -62,6 +62,14 @@ static const char *keep_header(struct delivery *d, const char *format, const cha
   return at;
 }
 
+// Curl sends "name;" as a header without a value, and takes "name: " as one that it is not to send.
+static const char *keep_line(struct delivery *d, const char *line) {
+  char *kept = (char *)(uintptr_t)keep(d, line);
+  size_t name = strcspn(kept, ":");
+  if (kept[name] && !kept[name + 1 + strspn(kept + name + 1, " \t")]) memcpy(kept + name, ";", 2);
+  return kept;
+}
+
 static void keep_texts(struct delivery *d, const struct sink_request *r) {
   d->send.url = keep(d, r->url);
   d->send.method = keep(d, r->method);
@@ -102,7 +110,7 @@ static enum delivery_made fill_request(struct delivery *d, const struct sink_req
   enum delivery_made made = reserve_texts(d, r, err);
   if (made != DELIVERY_MADE) return made;
   size_t count = 0;
-  for (; r->headers[count]; count++) d->headers[count] = keep(d, r->headers[count]);
+  for (; r->headers[count]; count++) d->headers[count] = keep_line(d, r->headers[count]);
   d->send.body = r->body.at ? r->body : buf_slice(&d->batch->bytes);
   if (r->webhook && !add_webhook(d, r, &count, err)) return DELIVERY_WRONG;
   if ((made = own_body(d, r, err)) != DELIVERY_MADE) return made;

@@ -161,7 +161,7 @@ static void letter_end(struct letter *l, bool written) {
   if (!s->removed) {
     if (!written) stream_again(s, l->ordinal);
     else if (l->settles) stream_settle(s, l->ordinal);
-    if (written) stream_dead_letter_counted(s, l->reason);
+    if (written) stream_dead_letter_counted(s, l->reason, l->line);
     stream_wake(s);
     delivery_offer(s); // it may have waited for this
   }

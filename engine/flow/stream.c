@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "flow/courier_parts.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 static const int64_t GIVE_UP_MS = 3 * 24 * 3600 * 1000LL;
@@ -91,7 +92,7 @@ void stream_resume(struct stream *s) {
 
 void stream_succeeded(struct stream *s, int http_status) {
   bool was_broken = s->failures >= BREAKER_FAILURES;
-  if (s->failures) status_set_error(s->status, NULL);
+  if (s->failures || s->dead_in_row) status_set_error(s->status, NULL);
   s->failures = s->dead_in_row = 0;
   s->first_failure_ms = 0;
   s->last_success_ms = clock_ms();
@@ -259,11 +260,20 @@ bool stream_redefine(struct stream *s, struct definition *definition, struct err
   return true;
 }
 
-void stream_dead_letter_counted(struct stream *s, const char *why) {
+// Until the next success the status tells of it: a stream that buries all it is given must not look healthy.
+static void tell_dead_letter(struct stream *s, const char *why, uint32_t line) {
+  char text[STATUS_ERROR_BYTES];
+  if (line) snprintf(text, sizeof text, "line %" PRIu32 ": %s", line, why);
+  else snprintf(text, sizeof text, "%s", why);
+  status_set_error(s->status, text);
+}
+
+void stream_dead_letter_counted(struct stream *s, const char *why, uint32_t line) {
   status_count(s->status, COUNT_DEAD, 1);
   s->letters_kept++;
   if (stream_stopped(s)) return;
   char text[STATUS_ERROR_BYTES];
+  tell_dead_letter(s, why, line);
   if (s->letters_kept >= LIMIT_DEAD_LETTERS)
     snprintf(text, sizeof text, "%d dead letters are kept: redrive or drop some", LIMIT_DEAD_LETTERS);
   else if (++s->dead_in_row >= STREAM_DEAD_IN_A_ROW)

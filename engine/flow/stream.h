@@ -125,7 +125,7 @@ uint64_t stream_backlog(const struct stream *s); // records that have been route
 void stream_failed(struct stream *s, const char *why, int http_status, uint64_t delay_ms);
 void stream_succeeded(struct stream *s, int http_status);
 void stream_breaker_due(struct stream *s);
-void stream_dead_letter_counted(struct stream *s, const char *why); // one more is on disk
+void stream_dead_letter_counted(struct stream *s, const char *why, uint32_t line); // one more is on disk; line 0: not of a script
 struct outfit *outfit_ref(struct outfit *o);
 void outfit_unref(struct outfit *o); // takes NULL
 

@@ -48,6 +48,14 @@ static bool key_of(const char *secret, unsigned char room[KEY_BYTES], struct sli
   return key->len || err_set(err, "the signing secret is empty");
 }
 
+bool webhook_check_secret(const char *secret, struct err *err) {
+  unsigned char room[KEY_BYTES];
+  struct slice key;
+  bool ok = key_of(secret, room, &key, err);
+  OPENSSL_cleanse(room, sizeof room);
+  return ok;
+}
+
 static bool mac_of(struct slice key, const char *id, int64_t timestamp_s, struct slice body,
                    unsigned char out[MAC_BYTES]) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;

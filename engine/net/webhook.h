@@ -9,6 +9,8 @@
 
 enum { WEBHOOK_SIGNATURE_BYTES = 160 };
 
+// Whether webhook_sign takes the secret; err says why not.
+bool webhook_check_secret(const char *secret, struct err *err);
 // "v1,<base64 of HMAC-SHA256(secret, id.timestamp.body)>" for one secret, or two joined by a blank, into out.
 // A secret is "whsec_" + base64, or any other text taken as it is. previous: NULL for none.
 bool webhook_sign(const char *secret, const char *previous, const char *id, int64_t timestamp_s,

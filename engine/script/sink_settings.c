@@ -3,6 +3,7 @@
 #include "base/suggest.h"
 #include "script/sink_own.h"
 #include "script/sink_setting.h"
+#include "script/sink_standard.h"
 
 static const char MASK[] = "********";
 
@@ -76,7 +77,7 @@ json_t *sink_check_settings(const struct sink *sink, const json_t *settings, str
   bool ok = checked ? check_names(sink, settings, err) : err_set(err, "out of memory");
   for (size_t i = 0; i < sink->setting_count && ok; i++)
     ok = check_one(sink, &sink->settings[i], settings, checked, err);
-  if (ok) return checked;
+  if (ok && sink_standard_check(((const struct sink_own *)sink)->standard, checked, err)) return checked;
   json_decref(checked);
   return NULL;
 }

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "net/webhook.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -126,6 +127,34 @@ static bool is_auth(const json_t *settings, const char *kind) {
   return auth && strcmp(auth, kind) == 0;
 }
 
+static bool check_secret(const json_t *settings, const char *name, struct err *err) {
+  const char *secret = text_of(settings, name);
+  return !secret || webhook_check_secret(secret, err) || err_prepend(err, "setting %s", name);
+}
+
+static bool check_signing(const json_t *settings, struct err *err) {
+  if (text_of(settings, "signing_secret_previous") && !text_of(settings, "signing_secret"))
+    return err_set(err, "setting signing_secret_previous: needs signing_secret, which signs as well");
+  return check_secret(settings, "signing_secret", err) && check_secret(settings, "signing_secret_previous", err);
+}
+
+static bool check_auth(const json_t *settings, struct err *err) {
+  const char *name, *user = text_of(settings, "username");
+  bool basic = is_auth(settings, "basic");
+  if (basic && user && strchr(user, ':'))
+    return err_set(err, "setting username: must not contain a colon, which ends it in basic authentication");
+  json_t *value, *headers = basic || is_auth(settings, "bearer") ? json_object_get(settings, "headers") : NULL;
+  json_object_foreach(headers, name, value) {
+    if (strcasecmp(name, "authorization") == 0)
+      return err_set(err, "setting headers: %s is made from auth: leave one of them out", name);
+  }
+  return true;
+}
+
+bool sink_standard_check(unsigned which, const json_t *settings, struct err *err) {
+  return (!(which & 1u << SIGNING) || check_signing(settings, err)) && (!(which & 1u << AUTH) || check_auth(settings, err));
+}
+
 static const char *next_line(const char *line) {
   return line + strlen(line) + 1;
 }
@@ -139,13 +168,11 @@ static bool write_line(struct buf *out, const char *name, const char *front, con
          buf_append(out, value, strlen(value) + 1);
 }
 
-// A bearer token takes the place of a header that says otherwise.
 static bool write_headers(struct buf *out, unsigned which, const json_t *settings, uint32_t *count) {
   const char *name,
       *token = which & 1u << AUTH && is_auth(settings, "bearer") ? text_of(settings, "token") : NULL;
   json_t *value, *more = which & 1u << HEADERS ? json_object_get(settings, "headers") : NULL;
   json_object_foreach(more, name, value) {
-    if (token && strcasecmp(name, "authorization") == 0) continue;
     if (!write_line(out, name, "", json_string_value(value))) return false;
     ++*count;
   }

@@ -27,6 +27,9 @@ struct sink_standard {
   bool webhook;
 };
 
+// What one setting's own rule can't see: secrets that can't sign, and settings that contradict each other.
+// False with err "setting NAME: ...".
+bool sink_standard_check(unsigned groups, const json_t *settings, struct err *err);
 // From checked settings. False: out of memory.
 bool sink_standard_read(struct sink_standard *standard, unsigned groups, const json_t *settings,
                         struct err *err);

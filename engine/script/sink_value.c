@@ -91,8 +91,8 @@ static bool is_token(const char *name) {
 }
 
 static bool is_engines(const char *name) {
-  static const char *const names[] = {"host",       "content-length", "transfer-encoding",
-                                      "connection", "expect",         NULL};
+  static const char *const names[] = {"host",       "content-length", "transfer-encoding", "connection", "expect", "content-encoding",
+                                      "user-agent", "upgrade",        "te",                "keep-alive", NULL};
   for (int i = 0; names[i]; i++)
     if (strcasecmp(names[i], name) == 0) return true;
   return strncasecmp(name, "webhook-", 8) == 0;

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Engine, program, until } from '../support/engine.mjs';
+import { Engine, TOKEN, program, until } from '../support/engine.mjs';
 import { Receiver } from '../support/receiver.mjs';
 import { usage, many } from '../support/records.mjs';
 
@@ -65,6 +65,7 @@ test('bodies that are too large are refused, packed ones by what they unpack to'
 
 test('content types and encodings that are not known are refused by name', async () => {
   problem(await post('a=b', { 'Content-Type': 'application/x-www-form-urlencoded' }), 415, /x-www-form-urlencoded.*application\/json/);
+  problem(await post('[]', { 'Content-Type': '' }), 415, /Content-Type is empty.*application\/json/);
   problem(await post('[]', { 'Content-Encoding': 'br' }), 415, /br/);
 });
 
@@ -73,12 +74,18 @@ test('without the right token nothing is taken', async () => {
     problem(await engine.call('POST', '/api/v1/records', [usage()], headers), 401, /token/);
   problem(await engine.call('GET', '/api/v1/streams', undefined, { Authorization: 'Bearer x' }), 401, /token/);
   assert.equal((await engine.call('GET', '/healthz', undefined, { Authorization: '' })).status, 200);
+  for (const scheme of ['bearer', 'BEARER', 'Bearer '])
+    assert.equal((await engine.call('GET', '/api/v1/streams', undefined, { Authorization: `${scheme} ${TOKEN}` })).status, 200, scheme);
 });
 
 test('paths and methods that are not there', async () => {
   problem(await engine.call('GET', '/api/v1/nothing'), 404, /path/);
   problem(await engine.call('GET', '/api/v1/records'), 405, /POST/);
   problem(await engine.call('GET', '/api/v1/streams/st_none'), 404, /st_none/);
+  for (const path of ['scripts/try', 'scripts/shared', 'tokens', 'users', 'session', 'alerts', 'tail', 'fields', 'openapi.json', 'streams/st_1/test',
+    'streams/st_1/replay', 'streams/st_1/deliveries', 'streams/st_1/dead-letters/redrive'])
+    for (const method of ['GET', 'POST', 'PUT']) problem(await engine.call(method, `/api/v1/${path}`), 501, /not in this version/);
+  problem(await engine.call('POST', '/api/v1/streams/st_1/tests'), 404, /path/);
 });
 
 test('streams that are wrong are refused with what to do', async () => {
@@ -89,9 +96,38 @@ test('streams that are wrong are refused with what to do', async () => {
     [{ in_flight: 0 }, /in_flight/], [{ organisation_id: 'a' }, /organisation_id/], [{ scrip: 'x' }, /did you mean 'script'/],
     [{ script: 'local M = {api = 1}\nfunction M.filter(rec) retrun true end\nreturn M' }, /:2:/],
     [{ script: 'return 5' }, /table/], [{ script: 'local M = {api=1}\nM.fliter = function() end\nreturn M' }, /fliter.*filter/],
+    [{ settings: { url: 'http://h/', signing_secret: 'whsec_!!!' } }, /signing_secret.*base64/],
+    [{ settings: { url: 'http://h/', auth: 'bearer', token: 't', headers: { Authorization: 'x' } } }, /Authorization.*auth/],
+    [{ type: 'alerts' }, /alerts are not in this version/],
+    [{ script: 'return { api = 1, alert = function() end }' }, /alerts are not in this version.*alert hook/],
     [{ script_name: 'not-there' }, /not-there/], [{ script: 'return {api=1}', script_name: 'x' }, /both/], [{ settings: { url: 'http://h/', headers: { Host: 'x' } } }, /Host/],
   ]) problem(await engine.call('POST', '/api/v1/streams', { ...good, ...change }), 422, words);
   problem(await engine.call('POST', '/api/v1/streams', '{"name":'), 400, /JSON/);
+});
+
+test('a stream whose JSON is broken is refused with the place, in plain words', async () => {
+  for (const [body, words] of [
+    ['{"name":', /line 1, column 9: /], ['{\n "é": 1,\n "name" "x"}', /line 3, column 9: .*':'/], ['{"name":"a\\u0000b"}', /line 1, .*\\u0000 is not taken/],
+    ['{"a\\u0000":1}', /u0000 is not taken/], ['{"a":1,"a":2}', /twice/], ['{"a":99999999999999999999}', /too large/], ['{"a":1e999}', /too large/],
+    ['['.repeat(5000), /inside each other/], ['x', /line 1, column 1: /], ['{} {}', /line 1, column 4: /], ['', /empty/], ['{"a":"\xff"}', /line 1/],
+    ['{"a":"\\ud800"}', /surrogate/],
+  ]) {
+    const answer = await engine.call('POST', '/api/v1/streams', body.includes('\xff') ? Buffer.from(body, 'latin1') : body);
+    problem(answer, 400, words);
+    assert.doesNotMatch(answer.json.detail, /JSON_|near|end of file|unable to decode/);
+  }
+  for (const body of ['[]', '5', '"x"', 'null']) problem(await engine.call('POST', '/api/v1/streams', body), 422, /must be a JSON object/);
+  problem(await engine.call('POST', '/api/v1/streams', Buffer.from('{}'), { 'Content-Type': '' }), 415, /Content-Type is empty/);
+  problem(await engine.call('POST', '/api/v1/streams', '{}', { 'Content-Type': 'text/plain' }), 415, /not text\/plain/);
+});
+
+test('a change that is wrong is refused too', async () => {
+  const { id } = await engine.stream({ sink: 'rest', settings: { url: receiver.url }, organisation_id: 80099 });
+  for (const [change, words] of [
+    [{ id: 'st_other' }, /id.*can't be changed/], [{ organisation_id: 1 }, /organisation_id.*can't be changed/], [{ created_ms: 1 }, /created_ms/],
+    [{ script: 'return { api = 1, alert = function() end }' }, /alerts are not in this version/],
+    [{ settings: { signing_secret_previous: 'a' } }, /needs signing_secret/],
+  ]) problem(await engine.call('PATCH', `/api/v1/streams/${id}`, change), 422, words);
 });
 
 test('a script that crashes the compiler crashes nothing else', async () => {
@@ -132,6 +168,19 @@ test('an error, an endless loop and a crash in a script cost their record alone,
   assert.match(engine.log, new RegExp(`stream=${stream.id} record=${sent[0].id} doing=log text="seen fine"`));
   const metrics = (await engine.call('GET', '/metrics')).text;
   assert.ok(Number(metrics.match(`sluice_script_seconds\\{stream="${stream.id}"\\} (\\S+)`)[1]) > 0);
+});
+
+test('a stream that buries everything says why, until something is delivered', async (t) => {
+  const mine = await Receiver.start();
+  t.after(() => mine.end());
+  const script = 'local M = { api = 1 }\nfunction M.filter(rec)\n  return rec.fine or rec.nothing.there\nend\nreturn M';
+  const { id } = await engine.stream({ sink: 'rest', settings: { url: mine.url }, script, organisation_id: 80098 });
+  await engine.send([usage({ organisation: { id: 80098 } })]);
+  await until(async () => (await engine.status(id)).dead === 1, 'the dead letter');
+  assert.match((await engine.status(id)).last_error, /^line 3: .*nothing/);
+  await engine.send([usage({ organisation: { id: 80098 }, fine: true })]);
+  const recovered = ({ delivered, last_error: error }) => delivered === 1 && error === null;
+  await until(async () => recovered(await engine.status(id)), 'the other record');
 });
 
 test('a request that dribbles, and one that stops half way, hold nobody up', async () => {

@@ -9,6 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Engine, TOKEN, program, until } from '../support/engine.mjs';
+import { Receiver } from '../support/receiver.mjs';
 import { usage, many } from '../support/records.mjs';
 
 let engine;
@@ -241,6 +242,10 @@ test('streams: created, listed, shown, changed, switched off and on, deleted', a
   assert.equal(JSON.parse((await run('streams', 'list', '--json')).out)[0].id, id);
   assert.equal((await run('streams', 'update', id, file('change.json', '{"name":"renamed"}'))).code, 0);
   assert.match((await run('streams', 'show', id)).out, /^name +renamed$/m);
+  const shown = await run('streams', 'show', id, '--json');
+  const same = await run('streams', 'update', id, file('shown.json', shown.out), '--json'); // what was shown can be sent back
+  assert.equal(same.code, 0, same.err);
+  assert.deepEqual({ ...JSON.parse(same.out), status: 0 }, { ...JSON.parse(shown.out), status: 0 });
   assert.equal((await run('streams', 'deactivate', id)).code, 0);
   assert.equal(JSON.parse((await run('streams', 'show', id, '--json')).out).active, false);
   assert.equal((await run('streams', 'activate', id)).code, 0);
@@ -248,6 +253,24 @@ test('streams: created, listed, shown, changed, switched off and on, deleted', a
   const gone = await run('streams', 'show', id);
   assert.equal(gone.code, 1);
   assert.match(gone.err, /404/);
+});
+
+test('decimals are answered as they were given', async () => {
+  const { id } = await engine.stream({ sink: 'rest', settings: { url: 'http://127.0.0.1:1/' }, parameters: { a: 0.008531, b: 5.5 }, organisation_id: 80027 });
+  await engine.send([usage({ organisation: { id: 80027 } })]);
+  const { text } = await engine.call('GET', `/api/v1/streams/${id}`);
+  assert.match(text, /"parameters":\{"a":0\.008531,"b":5\.5\}/);
+  assert.match(text, /"lag_seconds":\d+\.\d{1,3}[,}]/);
+});
+
+test('a header without a value is sent', async (t) => {
+  const mine = await Receiver.start();
+  t.after(() => mine.end());
+  await engine.stream({ sink: 'rest', settings: { url: mine.url, headers: { 'X-Empty': '', 'X-Full': 'a' } }, organisation_id: 80026 });
+  await engine.send([usage({ organisation: { id: 80026 } })]);
+  await until(() => mine.requests.length, 'the record');
+  const { headers } = mine.requests[0];
+  assert.deepEqual([headers['x-empty'], headers['x-full']], ['', 'a']);
 });
 
 test('streams: what the engine refuses is told in its words', async () => {

@@ -37,7 +37,7 @@ static void what_is_fixed_can_not_be_changed(void **state) {
   (void)state;
   static const char *const fixed[] = {"{\"organisation_id\":8}", "{\"organisation_id\":null}",
                                       "{\"type\":\"events\"}", "{\"sink\":\"rest_bulk\"}",
-                                      "{\"history_days\":3}"};
+                                      "{\"history_days\":3}", "{\"id\":\"st_other\"}", "{\"id\":null}"};
   struct definition *old = create("{\"organisation_id\":7}");
   for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
     struct err err = {0};
@@ -48,6 +48,24 @@ static void what_is_fixed_can_not_be_changed(void **state) {
       old, "{\"organisation_id\":7,\"type\":\"usage\",\"sink\":\"rest\",\"history_days\":0,\"name\":\"N\"}");
   assert_string_equal(d->name, "N"); // sent back as it is, it is no change
   definition_unref(d);
+  definition_unref(old);
+}
+
+static void what_is_shown_can_be_sent_back(void **state) {
+  (void)state;
+  struct definition *old = create("{\"organisation_id\":7,\"parameters\":{\"a\":0.008531},\"settings\":{\"url\":\"https://a.example\","
+                                  "\"signing_secret\":\"s3cret\"}}");
+  json_t *shown = definition_show(old);
+  assert_true(memmem(old->document.at, old->document.len, "{\"a\":0.008531}", 14)); // as it was written
+  json_object_set_new(shown, "status", json_pack("{s:s}", "state", "live"));
+  struct err err = {0};
+  struct definition *d = definition_change(&world, old, shown, &err);
+  assert_string_equal(err.text, "");
+  assert_true(slice_equal(d->document, old->document));
+  definition_unref(d);
+  json_decref(shown);
+  assert_null(try_change(old, "{\"created_ms\":1}", &err)); // not shown
+  assert_string_equal(err.text, "unknown field 'created_ms'");
   definition_unref(old);
 }
 
@@ -142,6 +160,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_change_changes_what_it_names),
       cmocka_unit_test(what_is_fixed_can_not_be_changed),
+      cmocka_unit_test(what_is_shown_can_be_sent_back),
       cmocka_unit_test(secrets_are_shown_masked_and_a_mask_keeps_them),
       cmocka_unit_test(a_mask_without_a_secret_behind_it_sets_nothing),
       cmocka_unit_test(scripts_come_from_the_definition_or_from_the_folder),

@@ -50,7 +50,7 @@ static void standard_settings_are_put_in_each_request(void **state) {
   (void)state;
   struct bound b;
   open_bound(&b, load(STANDARD("method = 'PUT'")),
-             "{\"headers\":{\"X-A\":\"1\",\"Authorization\":\"old\"},\"auth\":\"bearer\",\"token\":\"tok\","
+             "{\"headers\":{\"X-A\":\"1\"},\"auth\":\"bearer\",\"token\":\"tok\","
              "\"username\":\"u\",\"signing_secret\":\"s\",\"signing_secret_previous\":\"p\",\"timeout_s\":7,"
              "\"ca\":\"/ca\",\"client_certificate\":\"/cert\",\"client_key\":\"/key\"}");
   for (int i = 0; i < 2; i++) {

@@ -47,6 +47,29 @@ static void checks_settings(void **state) {
       {"{\"url\":\"http://h/\",\"headers\":{\"X\":\"a\\r\\nY: b\"}}",
        "setting headers: X must not contain control characters, such as a line end"},
       {"{\"url\":\"http://h/\",\"headers\":{\"X\":5}}", "setting headers: X must be a text"},
+      {"{\"url\":\"http://h/\",\"headers\":{\"Content-encoding\":\"br\"}}",
+       "setting headers: Content-encoding is a header of the engine's own"},
+      {"{\"url\":\"http://h/\",\"headers\":{\"User-Agent\":\"x\"}}",
+       "setting headers: User-Agent is a header of the engine's own"},
+      {"{\"url\":\"http://h/\",\"headers\":{\"Upgrade\":\"x\"}}",
+       "setting headers: Upgrade is a header of the engine's own"},
+      {"{\"url\":\"http://h/\",\"headers\":{\"TE\":\"x\"}}", "setting headers: TE is a header of the engine's own"},
+      {"{\"url\":\"http://h/\",\"headers\":{\"keep-alive\":\"x\"}}",
+       "setting headers: keep-alive is a header of the engine's own"},
+      {"{\"url\":\"http://h/\",\"headers\":{\"AUTHORIZATION\":\"x\"},\"auth\":\"basic\",\"username\":\"u\"}",
+       "setting headers: AUTHORIZATION is made from auth: leave one of them out"},
+      {"{\"url\":\"http://h/\",\"headers\":{\"Authorization\":\"x\"},\"auth\":\"bearer\",\"token\":\"t\"}",
+       "setting headers: Authorization is made from auth: leave one of them out"},
+      {"{\"url\":\"http://h/\",\"auth\":\"basic\",\"username\":\"a:b\"}",
+       "setting username: must not contain a colon, which ends it in basic authentication"},
+      {"{\"url\":\"http://h/\",\"signing_secret\":\"whsec_!!!\"}",
+       "setting signing_secret: the signing secret is not base64 behind \"whsec_\" (of at most 512 bytes)"},
+      {"{\"url\":\"http://h/\",\"signing_secret\":\"whsec_\"}",
+       "setting signing_secret: the signing secret is empty"},
+      {"{\"url\":\"http://h/\",\"signing_secret\":\"s\",\"signing_secret_previous\":\"whsec_a\"}",
+       "setting signing_secret_previous: the signing secret is not base64 behind \"whsec_\" (of at most 512 bytes)"},
+      {"{\"url\":\"http://h/\",\"signing_secret_previous\":\"s\"}",
+       "setting signing_secret_previous: needs signing_secret, which signs as well"},
       {"[]", "settings: must be an object"},
   };
   struct sink *sink = shipped("rest_bulk");
@@ -63,6 +86,7 @@ static void checks_settings(void **state) {
   assert_string_equal(json_string_value(json_object_get(good, "format")), "array");
   assert_null(json_object_get(good, "token"));
   json_decref(good);
+  json_decref(checked(sink, "{\"url\":\"http://h/\",\"headers\":{\"Authorization\":\"own\"},\"username\":\"a:b\"}"));
   sink_unref(sink);
 }
 

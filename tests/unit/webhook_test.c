@@ -79,11 +79,13 @@ static void base64_with_or_without_padding(void **state) {
     assert_true(webhook_sign(plain[i], NULL, id, AT_S, slice_of(body), third, &err));
     assert_string_equal(first, second);
     assert_string_equal(first, third);
+    assert_true(webhook_check_secret(same[i][0], &err) && webhook_check_secret(plain[i], &err));
   }
   memset(large + 6, 'A', sizeof large - 7);
   for (size_t i = 0; i <= sizeof bad / sizeof *bad; i++) {
     struct err err = {0};
     assert_false(webhook_sign(i ? bad[i - 1] : large, NULL, id, AT_S, slice_of(body), first, &err));
+    assert_false(webhook_check_secret(i ? bad[i - 1] : large, NULL));
     assert_non_null(strstr(err.text, "signing secret"));
     assert_false(webhook_sign("good", i ? bad[i - 1] : large, id, AT_S, slice_of(body), first, NULL));
   }
