@@ -33,10 +33,20 @@ static const struct route {
 
 // The API's, and not yet made: whoever asks is told so, whatever the method.
 static const char *const later[] = {
-    "/api/v1/scripts/*",     "/api/v1/tokens",           "/api/v1/tokens/*",              "/api/v1/users",
-    "/api/v1/users/*",       "/api/v1/session",          "/api/v1/alerts",                "/api/v1/tail",
-    "/api/v1/openapi.json",     "/api/v1/streams/*/test",        "/api/v1/streams/*/replay",
-    "/api/v1/streams/*/deliveries", "/api/v1/streams/*/dead-letters/redrive"};
+    "/api/v1/scripts/*",
+    "/api/v1/tokens",
+    "/api/v1/tokens/*",
+    "/api/v1/users",
+    "/api/v1/users/*",
+    "/api/v1/session",
+    "/api/v1/alerts",
+    "/api/v1/tail",
+    "/api/v1/openapi.json",
+    "/api/v1/streams/*/test",
+    "/api/v1/streams/*/replay",
+    "/api/v1/streams/*/deliveries",
+    "/api/v1/streams/*/dead-letters/redrive",
+};
 
 enum { ROUTES = sizeof routes / sizeof *routes };
 
