@@ -27,9 +27,13 @@ enum {
   LIMIT_SCRIPT_MS = 50,               // default of limits.script_time: one call
   LIMIT_SCRIPT_BYTES = 16 << 20,      // default of limits.script_memory: one Lua state
   LIMIT_SCRIPT_HOOK_STEPS = 1000,     // instructions between two looks at the clock
-  LIMIT_SCRIPT_NESTING = 150,         // C functions that call back into Lua inside each other: they use the C stack, 8 KB each at worst
+  LIMIT_SCRIPT_NESTING = 150,         // C functions that call back into Lua inside each other: they use the C stack, 9 KB each at worst
   LIMIT_SCRIPT_STRING_BYTES = 1 << 20, // what string.rep makes at once: it works without a look at the clock
   LIMIT_SCRIPT_SORT = 10000,          // elements of one table.sort, for the same reason
+  LIMIT_SCRIPT_WORK_STEPS = 1 << 15,  // of a few ns each: what C code does for a script between two looks at the clock
+  LIMIT_SCRIPT_PATTERN_STEPS = 1 << 18, // of up to 20 ns: one search with a pattern, which could go on for ever
+  LIMIT_SCRIPT_PATTERN_BYTE_STEPS = 16, // and for each byte of its subject: usual patterns take one to eight; a long one ends by the clock
+  LIMIT_SCRIPT_PATTERN_CHOICES = 199, // that a pattern can go back to at a time: as deep as LuaJIT's goes
   LIMIT_SCRIPT_LOG_BYTES = 1000,      // one line of a script's log
   LIMIT_REASON_BYTES = 64,            // a filter's reason: it becomes a metric's label
   LIMIT_WORKER_BYTES = 512 << 20,     // a worker's Lua states together; idle ones go first

@@ -1,5 +1,4 @@
 #include "script/lua_base.h"
-#include "base/limits.h"
 #include "script/lua_exact.h"
 #include "script/lua_value.h"
 #include "script/record_proxy.h"
@@ -40,11 +39,9 @@ static void push_number_text(lua_State *L, int index) {
 
 // Pushes what the table's __tostring returns. False: it has none.
 static bool push_by_metamethod(lua_State *L, int index) {
-  struct lua_state *s = lua_state_of(L);
-  if (s->depth >= LIMIT_SCRIPT_NESTING) luaL_error(L, "too many calls inside each other");
-  s->depth++;
+  lua_state_enter(L);
   bool called = luaL_callmeta(L, index, "__tostring");
-  s->depth--;
+  lua_state_leave(L);
   if (called && !lua_isstring(L, -1)) luaL_error(L, "'__tostring' must return a string");
   return called;
 }

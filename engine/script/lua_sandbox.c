@@ -3,6 +3,7 @@
 #include "script/lua_base.h"
 #include "script/lua_encode.h"
 #include "script/lua_exact.h"
+#include "script/lua_search.h"
 #include "script/lua_string.h"
 #include "script/lua_text.h"
 #include "script/lua_time.h"
@@ -11,8 +12,7 @@
 #include <lualib.h>
 
 static const char *const base_names[] = {"assert", "error", "select", "rawequal", "setmetatable", NULL};
-static const char *const string_names[] = {"byte", "char", "len",   "lower",  "upper", "reverse",
-                                           "sub",  "find", "match", "gmatch", NULL};
+static const char *const string_names[] = {"byte", "char", "len", "lower", "upper", "reverse", "sub", NULL};
 static const char *const table_names[] = {"insert", "remove", NULL};
 static const char *const math_names[] = {"abs",   "acos", "asin",  "atan", "atan2", "ceil", "cos",   "cosh",
                                          "deg",   "exp",  "floor", "fmod", "frexp", "huge", "ldexp", "log",
@@ -42,13 +42,11 @@ static int sandbox_pcall(lua_State *L) {
 
 // For built-in functions that call back. Upvalue: the function.
 static int call_nested(lua_State *L) {
-  struct lua_state *s = lua_state_of(L);
-  if (s->depth >= LIMIT_SCRIPT_NESTING) return luaL_error(L, "too many calls inside each other");
-  s->depth++;
+  lua_state_enter(L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  s->depth--;
+  lua_state_leave(L);
   return lua_gettop(L);
 }
 
@@ -135,8 +133,8 @@ static void open_built_in(lua_State *L) {
 static void open_libraries(lua_State *L) {
   lua_newtable(L);
   copy_names(L, LUA_STRLIBNAME, string_names);
-  set_over(L, LUA_STRLIBNAME, "gsub", call_nested);
   lua_string_open(L);
+  lua_search_open(L);
   lua_pushliteral(L, ""); // the methods of texts: "x":len()
   lua_getmetatable(L, -1);
   lua_pushvalue(L, -3);

@@ -25,27 +25,48 @@ bool lua_state_worn(const struct lua_state *s) {
   return s->timed_out || s->memory.refused;
 }
 
+// Notes the line that the script is at: of the innermost call that has one.
+static void note_line(lua_State *L) {
+  struct lua_state *s = lua_state_of(L);
+  lua_Debug at;
+  for (int level = 0; level < 20 && !s->error_line && lua_getstack(L, level, &at); level++)
+    if (lua_getinfo(L, "l", &at) && at.currentline > 0) s->error_line = (uint32_t)at.currentline;
+}
+
 static void tick(lua_State *L, lua_Debug *at) {
   struct lua_state *s = lua_state_of(L);
+  (void)at;
   if (!lua_state_worn(s)) {
     uint64_t now = clock_mono_ns();
     if (!s->deadline_ns) s->deadline_ns = now + (uint64_t)s->call_ms * 1000000u;
     if (now < s->deadline_ns) return;
     s->timed_out = true;
-    lua_getinfo(L, "l", at);
-    s->error_line = at->currentline > 0 ? (uint32_t)at->currentline : 0;
+    s->error_line = 0;
+    note_line(L);
   }
   lua_sethook(L, tick, LUA_MASKCOUNT, 1); // whatever runs on ends at its next step
   lua_pushnil(L);
   lua_error(L);
 }
 
-// The message handler: notes the line, and lets the error pass as it is.
-static int note_line(lua_State *L) {
+void lua_state_look(struct lua_state *s) {
+  s->work = 0;
+  tick(s->L, NULL);
+}
+
+void lua_state_enter(lua_State *L) {
   struct lua_state *s = lua_state_of(L);
-  lua_Debug at;
-  for (int level = 0; level < 20 && !s->error_line && lua_getstack(L, level, &at); level++)
-    if (lua_getinfo(L, "l", &at) && at.currentline > 0) s->error_line = (uint32_t)at.currentline;
+  if (s->depth >= LIMIT_SCRIPT_NESTING) luaL_error(L, "too many calls inside each other");
+  s->depth++;
+}
+
+void lua_state_leave(lua_State *L) {
+  lua_state_of(L)->depth--;
+}
+
+// The message handler: lets the error pass as it is.
+static int handle_error(lua_State *L) {
+  note_line(L);
   return 1;
 }
 
@@ -62,7 +83,7 @@ static int door(lua_State *L) {
 }
 
 static int open_state(lua_State *L) {
-  lua_pushcfunction(L, note_line);
+  lua_pushcfunction(L, handle_error);
   lua_rawseti(L, LUA_REGISTRYINDEX, SLOT_HANDLER);
   lua_pushcfunction(L, door);
   lua_rawseti(L, LUA_REGISTRYINDEX, SLOT_DOOR);

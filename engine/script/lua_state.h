@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json_tape.h"
+#include "base/limits.h"
 #include "script/lua_memory.h"
 #include "script/record_find.h"
 #include "script/record_numbers.h"
@@ -34,6 +35,7 @@ struct lua_state {
   struct lua_memory memory;
   uint32_t call_ms;
   uint64_t deadline_ns; // of the running call; 0: not asked yet
+  uint64_t work;        // steps that C code told of since it last looked at the clock
   bool timed_out;
   uint32_t depth;      // calls from C back into Lua that are open
   uint32_t error_line; // where the last error rose; 0: unknown
@@ -104,6 +106,18 @@ static inline struct lua_state *lua_state_of(lua_State *L) {
   return s;
 }
 void lua_state_set_global(lua_State *L, const char *name);
+
+void lua_state_look(struct lua_state *s); // at the clock; raises the time-out
+// For C code that may work long for a script, as it goes: a step takes a few nanoseconds. Raises the
+// time-out.
+static inline void lua_state_work(struct lua_state *s, uint64_t steps) {
+  s->work += steps;
+  if (s->work >= LIMIT_SCRIPT_WORK_STEPS) lua_state_look(s);
+}
+// Around C code that calls back into Lua; raises an error when there are too many inside each other. An error
+// on the way leaves by itself.
+void lua_state_enter(lua_State *L);
+void lua_state_leave(lua_State *L);
 
 // The failure in the words of an err: "name:line: text".
 bool lua_failure_err(const struct lua_failure *failure, const char *name, struct err *err);
