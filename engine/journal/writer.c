@@ -48,7 +48,10 @@ static void answer(struct journal *j, struct gather_group *group, enum journal_r
   release(&j->queue, group);
   for (struct journal_append *a = group->first, *next; a; a = next) {
     next = a->next;
-    if (result != JOURNAL_STORED) a->accepted = a->duplicates = 0;
+    if (result != JOURNAL_STORED) {
+      a->accepted = a->duplicates = 0;
+      memset(a->accepted_of, 0, sizeof a->accepted_of);
+    }
     if (a->duplicates) atomic_fetch_add(&j->duplicates, a->duplicates);
     a->result = result;
     a->task.run = answered;
