@@ -1,8 +1,10 @@
 // metrics.c - GET /metrics: the engine's numbers in Prometheus' text format.
 #include "api/app.h"
 #include "base/buf.h"
+#include "flow/request_times.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 enum { METRICS_BYTES = 64 << 20 };
 
@@ -16,7 +18,7 @@ static bool plain(struct buf *b, const char *name, const char *type, const char 
 
 static bool write_ingest(struct buf *b, const struct app *app) {
   const struct ingest_numbers *n = &app->numbers;
-  bool ok = head(b, "sluice_records_ingested_total", "counter", "Records taken, duplicates included.");
+  bool ok = head(b, "sluice_records_ingested_total", "counter", "Records newly stored.");
   for (int kind = RECORD_EVENT; kind <= RECORD_ALERT; kind++)
     ok = ok && buf_printf(b, "sluice_records_ingested_total{kind=\"%s\"} %" PRIu64 "\n", record_kind_name((enum record_kind)kind),
                           n->accepted[kind]);
@@ -109,6 +111,31 @@ static bool write_lag(struct buf *b, const struct streams *all) {
   return ok;
 }
 
+static bool write_bucket(struct buf *b, const char *sink, const char *bound, uint64_t count) {
+  return buf_append_text(b, "sluice_request_seconds_bucket{sink=\"") && write_label(b, sink) &&
+         buf_printf(b, "\",le=\"%s\"} %" PRIu64 "\n", bound, count);
+}
+
+static bool write_times(struct buf *b, const struct request_times *t) {
+  uint64_t count = 0;
+  char bound[32];
+  bool ok = true;
+  for (size_t i = 0; ok && i <= REQUEST_BUCKETS; i++) {
+    count += atomic_load_explicit(&t->buckets[i], memory_order_relaxed);
+    if (i < REQUEST_BUCKETS) snprintf(bound, sizeof bound, "%g", request_bucket_us[i] / 1e6);
+    ok = write_bucket(b, t->sink, i < REQUEST_BUCKETS ? bound : "+Inf", count);
+  }
+  return ok && buf_append_text(b, "sluice_request_seconds_sum{sink=\"") && write_label(b, t->sink) &&
+         buf_printf(b, "\"} %.6f\nsluice_request_seconds_count{sink=\"", (double)atomic_load(&t->sum_us) / 1e6) &&
+         write_label(b, t->sink) && buf_printf(b, "\"} %" PRIu64 "\n", count);
+}
+
+static bool write_requests(struct buf *b) {
+  bool ok = head(b, "sluice_request_seconds", "histogram", "Time from sending a request to its answer.");
+  for (const struct request_times *t = request_times_first(); ok && t; t = t->next) ok = write_times(b, t);
+  return ok;
+}
+
 void metrics_get(struct route_call *call) {
   const struct streams *all = call->app->streams;
   struct buf text;
@@ -116,7 +143,7 @@ void metrics_get(struct route_call *call) {
   bool ok = write_ingest(&text, call->app) && write_journal(&text, call->app->journal) && write_workers(&text, call->app->pool) &&
             plain(&text, "sluice_batch_bytes", "gauge", "Memory of all batches.", (double)atomic_load(&call->app->budget->used));
   for (size_t i = 0; ok && i < sizeof counters / sizeof *counters; i++) ok = write_counter(&text, all, i);
-  ok = ok && write_filtered(&text, all) && write_script_seconds(&text, all) && write_lag(&text, all);
+  ok = ok && write_filtered(&text, all) && write_script_seconds(&text, all) && write_lag(&text, all) && write_requests(&text);
   if (ok) http_answer(call->request, 200, "text/plain; version=0.0.4", buf_slice(&text));
   else http_answer_problem(call->request, 503, "out of memory: try again");
   buf_fini(&text);

@@ -199,7 +199,7 @@ static bool unpack_body(struct ingest *in) {
 
 static void count(struct ingest *in) {
   struct ingest_numbers *n = &in->app->numbers;
-  for (size_t i = 0; i < in->append.count; i++) n->accepted[in->headers[i].kind & (RECORD_KINDS - 1)]++;
+  for (size_t kind = 0; kind < RECORD_KINDS; kind++) n->accepted[kind] += in->append.accepted_of[kind];
   n->duplicates += in->append.duplicates;
   n->rejected += in->rejections;
 }

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "flow/delivery.h"
+#include "flow/request_times.h"
 #include "flow/retry.h"
 #include "flow/verdict.h"
 
@@ -306,6 +307,7 @@ void delivery_answered(struct http_send *send, const struct http_response *respo
   struct delivery *d = (struct delivery *)send;
   struct stream *s = d->lane->stream;
   struct sink_verdict verdict;
+  if (response->outcome == HTTP_ANSWERED) request_times_note(d->outfit->definition->sink->name, response->took_us);
   judge(d, response, &verdict);
   carry_out(d, &verdict, response);
   if (stream_stopped(s) && s->held_bytes) stream_shed(s); // it stopped while this request was out

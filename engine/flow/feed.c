@@ -1,6 +1,10 @@
 // feed.c - from the journal into a stream: what is to be read again first, then what is new, as jobs for a worker or straight into lanes.
 #include "base/clock.h"
+#include "base/log.h"
 #include "flow/courier_parts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 
 enum { STRAIGHT_RECORDS = 2048, STRAIGHT_BYTES = 1 << 20 };
 
@@ -58,10 +62,23 @@ void feed_drop_block(struct stream *s) {
   if (waits) list_push_back(&c->ready, waits);
 }
 
+// Damage has taken records that this stream has not read. What is read again is counted one by one, a block that was begun has been
+// counted, and what retention removed is told by courier_expire. Whose the lost ones were is known only when all are wanted.
+static void tell_lost(struct stream *s, const struct journal_fetch *fetch) {
+  bool begun = fetch->block && fetch->block->first < fetch->sequence;
+  if (!fetch->lost || begun || fetch->sequence != s->next || fetch->sequence < journal_first(s->courier->options.journal)) return;
+  char text[100];
+  snprintf(text, sizeof text, "a damaged block of the journal: up to %" PRIu64 " records are lost", fetch->lost);
+  log_warn("stream=%s doing=read error=\"%s\"", s->outfit->definition->id, text);
+  status_set_error(s->status, text);
+  if (s->outfit->definition->organisation == JOURNAL_ALL) status_count(s->status, COUNT_EXPIRED, fetch->lost);
+}
+
 static void fetched(struct journal_fetch *fetch) {
   struct stream *s = (struct stream *)((char *)fetch - offsetof(struct stream, fetch));
   s->fetching = false;
   s->block = fetch->block;
+  tell_lost(s, fetch);
   uint64_t found = fetch->block ? fetch->block->first : fetch->next;
   s->lost_from = fetch->sequence;
   s->lost_to = found;

@@ -2,6 +2,8 @@
 #include "base/mem.h"
 #include "journal/block_memory.h"
 
+#include <string.h>
+
 enum { LEAST_ROWS = 4096 };
 
 void gather_fini(struct gather *g) {
@@ -48,6 +50,7 @@ static size_t list_new(struct gather *g, const struct gather_group *group) {
   struct gather_row *row = g->rows;
   size_t bytes = 0;
   for (struct journal_append *a = group->first; a; a = a->next) {
+    size_t of_kind[RECORD_KINDS] = {0};
     a->accepted = 0;
     for (size_t i = 0; i < a->count; i++) {
       const struct record_header *h = &a->records[i];
@@ -55,8 +58,10 @@ static size_t list_new(struct gather *g, const struct gather_group *group) {
       g->organisations[row - g->rows] = h->organisation;
       *row++ = (struct gather_row){h, a->bytes + h->offset};
       bytes += h->length;
+      of_kind[h->kind & (RECORD_KINDS - 1)]++;
       a->accepted++;
     }
+    memcpy(a->accepted_of, of_kind, sizeof of_kind);
     a->duplicates = a->count - a->accepted;
   }
   return bytes;

@@ -59,6 +59,7 @@ struct journal_append {
   // filled for done:
   enum journal_result result;
   size_t accepted, duplicates; // a record is a duplicate when organisation, kind and id were seen within the window
+  size_t accepted_of[RECORD_KINDS]; // by kind
   // the journal's:
   struct loop_task task;
   struct journal_append *next;

@@ -21,7 +21,7 @@ static void set_options(struct journal *j, const struct journal_options *options
   o->folder = j->folder;
 }
 
-// The maker has made a segment: there is room again.
+// There is a segment with room for what was refused last.
 static void room_again(void *arg) {
   struct journal *j = arg;
   enum journal_result full = JOURNAL_FULL;
@@ -65,7 +65,7 @@ static bool open_parts(struct journal *j, struct err *err) {
   if (!recovery_run(j, err)) return false;
   // A journal without a segment gets one while the rest starts; a full disk is no reason not to start.
   const struct segment *newest = j->writer.current;
-  if (!newest || newest->used >= newest->size / 2) segment_maker_want(&j->maker);
+  if (!newest || newest->used >= newest->size / 2) segment_maker_want(&j->maker, 0);
   return open_dedupe(j, err) && writer_start(j, err) && desk_start(j, err);
 }
 

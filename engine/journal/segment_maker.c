@@ -69,31 +69,45 @@ static bool make_sized(struct segment_maker *maker, const char *path, off_t size
   return false;
 }
 
-// Without the lock, which guards only what the attempt's outcome is written to.
-static void make(struct segment_maker *maker) {
+static void drop(struct segment_maker *maker) {
+  close(maker->fd);
+  maker->fd = -1;
+  maker->state = MAKER_NONE;
+}
+
+static off_t larger(off_t a, off_t b) {
+  return a > b ? a : b;
+}
+
+// Without the lock, which guards only what the attempt's outcome is written to. `least`: the maker's when it
+// began; it may have grown since, and then what was made is of no use.
+static void make(struct segment_maker *maker, off_t least) {
   char path[PATH_MAX];
-  off_t size = (off_t)maker->bytes,
-        least = size < LIMIT_SEGMENT_LEAST_BYTES ? size : LIMIT_SEGMENT_LEAST_BYTES;
+  off_t size = (off_t)maker->bytes;
   int fd = -1;
+  least = larger(least, size < LIMIT_SEGMENT_LEAST_BYTES ? size : LIMIT_SEGMENT_LEAST_BYTES);
+  least = (least + DIRECT_ALIGN - 1) / DIRECT_ALIGN * DIRECT_ALIGN;
+  size = larger(size, least);
   errno = ENAMETOOLONG;
   bool made = next_path(maker, path);
   while (made && !make_sized(maker, path, size, &fd)) {
-    made = errno == ENOSPC && size / 2 >= least;
-    size /= 2;
+    made = errno == ENOSPC && size > least;
+    size = larger(size / 2, least);
   }
   int error = errno;
   pthread_mutex_lock(&maker->lock);
   if (!made && maker->state != MAKER_FAILED)
     log_warn("journal=%s doing=make-segment error=\"%s\"", maker->folder, strerror(error));
   maker->state = made ? MAKER_READY : MAKER_FAILED;
-  maker->wanted = !made;
   maker->attempts++;
   maker->fd = fd;
   maker->size = size;
   maker->error = error;
+  if (made && size < maker->least) drop(maker);
+  maker->wanted = maker->state != MAKER_READY;
+  if (!maker->wanted && maker->made) maker->made(maker->arg);
   pthread_cond_broadcast(&maker->done);
   pthread_mutex_unlock(&maker->lock);
-  if (made && maker->made) maker->made(maker->arg);
 }
 
 // Finishes one; it comes back when that fails. Called with the lock, which it lets go meanwhile.
@@ -131,8 +145,9 @@ static void *work(void *arg) {
   for (;;) {
     bool make_now = maker->wanted && maker->state != MAKER_READY && !maker->stop;
     if (make_now && (!later || atomic_load(&maker->urgent))) {
+      off_t least = maker->least;
       pthread_mutex_unlock(&maker->lock);
-      make(maker);
+      make(maker, least);
       pthread_mutex_lock(&maker->lock);
       later = maker->state == MAKER_FAILED;
     } else if (maker->untidy && (!later || maker->stop)) {
@@ -180,13 +195,14 @@ void segment_maker_stop(struct segment_maker *maker) {
   maker->running = false;
 }
 
-void segment_maker_want(struct segment_maker *maker) {
+void segment_maker_want(struct segment_maker *maker, off_t least) {
   pthread_mutex_lock(&maker->lock);
-  bool ready = maker->state == MAKER_READY;
   maker->wanted = true;
+  maker->least = least;
+  if (maker->state == MAKER_READY && maker->size < least) drop(maker);
+  if (maker->state == MAKER_READY && maker->made) maker->made(maker->arg);
   pthread_cond_signal(&maker->wake);
   pthread_mutex_unlock(&maker->lock);
-  if (ready && maker->made) maker->made(maker->arg);
 }
 
 void segment_maker_tidy(struct segment_maker *maker, struct segment *segment) {
@@ -214,6 +230,7 @@ static bool wait_ready(struct segment_maker *maker) {
 bool segment_maker_take(struct segment_maker *maker, off_t least, const char *path, int *fd, off_t *size) {
   char made[PATH_MAX];
   pthread_mutex_lock(&maker->lock);
+  maker->least = least;
   bool done = wait_ready(maker);
   errno = maker->error;
   if (done && maker->size < least) {

@@ -12,7 +12,7 @@ enum maker_state { MAKER_NONE, MAKER_READY, MAKER_FAILED };
 struct segment_maker {
   const char *folder;
   size_t bytes;            // of a segment; halved while the disk has no room
-  void (*made)(void *arg); // on its thread, after each segment made
+  void (*made)(void *arg); // with the lock: one of `least` bytes or more is there
   void *arg;
   pthread_t thread;
   pthread_mutex_t lock;
@@ -21,6 +21,7 @@ struct segment_maker {
   bool wanted, stop, running;
   atomic_bool urgent;   // somebody waits: no pauses
   atomic_bool stopping; // `stop`, for a look without the lock: leave the zeros
+  off_t least; // what the writer needs room for; 0: any will do
   uint64_t attempts;
   int fd;
   off_t size;
@@ -32,7 +33,8 @@ struct segment_maker {
 bool segment_maker_start(struct segment_maker *maker,
                          struct err *err);            // folder, bytes, made and arg set by the caller
 void segment_maker_stop(struct segment_maker *maker); // finishes what is to be tidied; takes zeroed
-void segment_maker_want(struct segment_maker *maker); // one ahead; when one is there it calls `made` itself
+// One ahead, of `least` bytes at least: a smaller one that lies ready goes. When one is there `made` runs at once.
+void segment_maker_want(struct segment_maker *maker, off_t least);
 void segment_maker_tidy(struct segment_maker *maker,
                         struct segment *segment); // to be finished: it is not the newest any more
 

@@ -48,7 +48,10 @@ static void answer(struct journal *j, struct gather_group *group, enum journal_r
   release(&j->queue, group);
   for (struct journal_append *a = group->first, *next; a; a = next) {
     next = a->next;
-    if (result != JOURNAL_STORED) a->accepted = a->duplicates = 0;
+    if (result != JOURNAL_STORED) {
+      a->accepted = a->duplicates = 0;
+      memset(a->accepted_of, 0, sizeof a->accepted_of);
+    }
     if (a->duplicates) atomic_fetch_add(&j->duplicates, a->duplicates);
     a->result = result;
     a->task.run = answered;
@@ -162,7 +165,7 @@ static void publish(struct journal *j, struct journal_block *block) {
   atomic_store(&j->head, end);
   for (struct journal_listener *l = atomic_load(&j->listeners); l; l = l->next)
     if (!atomic_load(&l->off)) loop_post(l->loop, &l->task);
-  if (before <= half && segment->used > half) segment_maker_want(&j->maker);
+  if (before <= half && segment->used > half) segment_maker_want(&j->maker, 0);
 }
 
 static bool room_to_publish(struct journal *j, size_t rows) {
@@ -219,7 +222,8 @@ static void commit(struct journal *j, struct gather_group *group) {
     else
       dedupe_undo(j->dedupe);
     set_health(j, result);
-    if (result == JOURNAL_FULL) segment_maker_want(&j->maker); // its success is what ends the state
+    if (result == JOURNAL_FULL)
+      segment_maker_want(&j->maker, (off_t)j->writer.encoder.len); // its success is what ends the state
   }
   answer(j, group, result);
 }

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "net/http_identity.h"
 #include "net/http_poll.h"
 
 #include <arpa/inet.h>
@@ -290,9 +291,7 @@ static bool set_particulars(struct transfer *t, const struct http_send *send) {
   } texts[] = {{CURLOPT_USERNAME, send->username},
                {CURLOPT_PASSWORD, send->password},
                {CURLOPT_AWS_SIGV4, send->sign},
-               {CURLOPT_CAINFO, send->ca},
-               {CURLOPT_SSLCERT, send->client_certificate},
-               {CURLOPT_SSLKEY, send->client_key}};
+               {CURLOPT_CAINFO, send->ca}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     if (!texts[i].value) continue;
     t->particular = true;
@@ -305,7 +304,10 @@ static bool fill(struct transfer *t, const struct http_send *send, struct err *e
   long timeout_ms = send->timeout_ms ? (long)send->timeout_ms : TIMEOUT_MS;
   if (!set_url(t, send->url, err) || !set_headers(t, send, err)) return false;
   curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, timeout_ms);
-  return (set_method(t, send) && set_particulars(t, send)) || err_set(err, "out of memory");
+  if (!set_method(t, send) || !set_particulars(t, send)) return err_set(err, "out of memory");
+  t->particular |= send->client_certificate != NULL;
+  return !send->client_certificate ||
+         http_identity_set(t->easy, send->client_certificate, send->client_key, err);
 }
 
 // Telling how it went

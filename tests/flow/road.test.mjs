@@ -43,6 +43,25 @@ test('filter and map decide what arrives, and every drop is counted by its reaso
   assert.deepEqual(status.filtered_by, { 'below warning': 1, match: 1 });
 });
 
+test('the metrics count new records by kind, duplicates apart, and time answered requests by sink', async (t) => {
+  const { engine, receiver } = await road(t);
+  await engine.stream({ sink: 'rest', settings: { url: receiver.url } });
+  const sent = [event(), event(), usage()];
+  await engine.send(sent);
+  const again = await engine.call('POST', '/api/v1/records', JSON.stringify([...sent, usage()]), { 'Content-Type': 'application/json' });
+  assert.deepEqual(again.json, { accepted: 1, duplicates: 3, rejected: [] });
+  await receiver.arrived(4);
+  const number = async (name) => Number((await engine.call('GET', '/metrics')).text.split('\n').find((line) => line.startsWith(`${name} `))?.slice(name.length));
+  await until(async () => (await number('sluice_request_seconds_count{sink="rest"}')) === 4, 'four answers');
+  assert.equal(await number('sluice_records_ingested_total{kind="event"}'), 2);
+  assert.equal(await number('sluice_records_ingested_total{kind="usage"}'), 2);
+  assert.equal(await number('sluice_records_duplicate_total'), 3);
+  assert.equal(await number('sluice_request_seconds_bucket{sink="rest",le="+Inf"}'), 4);
+  assert.equal(await number('sluice_request_seconds_bucket{sink="rest",le="60"}'), 4);
+  assert.ok((await number('sluice_request_seconds_sum{sink="rest"}')) > 0);
+  assert.ok((await number('sluice_request_seconds_bucket{sink="rest",le="0.001"}')) <= 4);
+});
+
 test('a stream of one organisation gets that organisation\'s records and no others', async (t) => {
   const { engine, receiver } = await road(t);
   await engine.stream({ sink: 'rest_bulk', settings: { url: receiver.url }, organisation_id: 7, type: 'usage' });

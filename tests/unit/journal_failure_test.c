@@ -110,6 +110,37 @@ static void full_disk_heals_unasked(void **state) {
   fixture_fini(&f);
 }
 
+// Proves: a segment that lies ready but is too small for what was refused, on a disk with no room to make it
+// larger, is no room: the journal says that it is full until there is some, and then takes what it refused.
+static void full_disk_is_said_while_it_refuses(void **state) {
+  (void)state;
+  struct fixture f;
+  struct batch large = {0};
+  init_small(&f);
+  assert_int_equal(fixture_append(&f, 1, 2, 3), JOURNAL_STORED); // into the first segment
+  disk_fail_at(DISK_ALLOCATE, 2, 0, ENOSPC);                     // one ahead, and no more
+  for (int64_t id = 2; disk_asked(DISK_ALLOCATE) < 1; id += 60)
+    assert_int_equal(fixture_append(&f, id, id + 60, 3), JOURNAL_STORED);
+  for (int64_t i = 10000; i < 10500; i++)
+    batch_add(&large, 1, i);
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(batch_store(&f, &large), JOURNAL_FULL);
+    assert_int_equal(journal_health(f.journal), JOURNAL_FULL);
+  }
+  long asked = disk_asked(DISK_ALLOCATE);
+  while (disk_asked(DISK_ALLOCATE) < asked + 2) { // it goes on trying, in vain
+    assert_int_equal(journal_health(f.journal), JOURNAL_FULL);
+    sched_yield();
+  }
+  disk_fail_reset();
+  while (journal_health(f.journal) != JOURNAL_STORED)
+    sched_yield();
+  assert_int_equal(batch_store(&f, &large), JOURNAL_STORED);
+  assert_int_equal(large.append.accepted, 500);
+  batch_free(&large);
+  fixture_fini(&f);
+}
+
 // Proves: after a failed sync nothing is acknowledged or shown any more, however well later syncs would go; a
 // restart goes on, and the refused records are no duplicates unless they are there.
 static void failed_sync_is_final(void **state) {
@@ -189,6 +220,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nth_operation_may_fail),  cmocka_unit_test(full_disk_heals),
       cmocka_unit_test(full_disk_heals_unasked), cmocka_unit_test(failed_sync_is_final),
+      cmocka_unit_test(full_disk_is_said_while_it_refuses),
       cmocka_unit_test(nth_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
