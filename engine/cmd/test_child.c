@@ -7,6 +7,7 @@
 #include "script/spec.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 // What the child tells its parent: a head, and the bytes of three texts behind it.
-enum note_kind { NOTE_BEGUN, NOTE_CASE, NOTE_COVERAGE, NOTE_FAILED, NOTE_DONE };
+enum note_kind { NOTE_BEGUN, NOTE_LOADING, NOTE_CASE, NOTE_COVERAGE, NOTE_FAILED, NOTE_DONE };
 enum { NAME, MESSAGE, DETAILS, TEXTS };
 enum { NOTE_BYTES = 4 << 20, READ_BYTES = 64 << 10 }; // a text at most; what is read at a time
 
@@ -57,6 +58,10 @@ static const struct slice nothing = {"", 0};
 
 static void on_begun(void *arg, const char *name, uint32_t line) {
   tell(arg, (struct note){.kind = NOTE_BEGUN, .line = line}, slice_of(name), nothing, nothing);
+}
+
+static void on_loading(void *arg, const char *file) {
+  tell(arg, (struct note){.kind = NOTE_LOADING}, slice_of(file), nothing, nothing);
 }
 
 static void on_ended(void *arg, const struct spec_case *c) {
@@ -101,7 +106,7 @@ static bool run(const char *file, const struct spec_options *options, const stru
 static _Noreturn void child(const char *file, const struct test_child_options *options, int fd) {
   struct teller teller = {fd};
   struct err err = {{0}};
-  const struct spec_report report = {on_begun, on_ended, &teller};
+  const struct spec_report report = {on_begun, on_loading, on_ended, &teller};
   limit_process();
   struct spec_coverage *coverage = options->coverage ? mem_must(spec_coverage_new()) : NULL;
   const struct spec_options spec = {options->only, options->update, coverage, &test_sinks};
@@ -122,12 +127,16 @@ struct listener {
   struct buf bytes;
   char *running; // the case that has begun; NULL: none
   uint32_t line; // where it stands
+  char *loaded;  // the last script under test; NULL: none yet
   bool done, broken;
 };
 
 static void add_failure(struct listener *l, const char *message) {
   struct slice name = slice_of(l->running ? l->running : "the file");
-  struct test_case *c = test_results_case(l->results, l->into, false, name, slice_of(message), nothing);
+  char details[PATH_MAX + 64] = "";
+  if (l->loaded) snprintf(details, sizeof details, "the last script loaded was %s\n", l->loaded);
+  struct test_case *c =
+      test_results_case(l->results, l->into, false, name, slice_of(message), slice_of(details));
   c->line = c->failed_line = l->line;
 }
 
@@ -149,6 +158,10 @@ static void take_case(struct listener *l, const struct note *note, const struct 
 
 static void take(struct listener *l, const struct note *note, const struct slice texts[TEXTS]) {
   switch ((enum note_kind)note->kind) {
+  case NOTE_LOADING:
+    mem_free(l->loaded);
+    l->loaded = mem_must(mem_copy(texts[NAME].at, texts[NAME].len));
+    break;
   case NOTE_BEGUN:
     set_running(l, texts[NAME], note->line);
     break;
@@ -249,4 +262,5 @@ void test_child_run(const char *file, const struct test_child_options *options, 
   judge_end(&l, heard, status);
   buf_fini(&l.bytes);
   mem_free(l.running);
+  mem_free(l.loaded);
 }

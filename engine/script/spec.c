@@ -116,9 +116,9 @@ static bool wanted(const struct spec *spec, const struct spec_it *it) {
 }
 
 // One case, or its place if the file's time is over.
-static void report_case(struct spec *spec, const struct spec_it *it, bool late,
-                        const struct spec_report *report) {
+static void report_case(struct spec *spec, const struct spec_it *it, bool late) {
   struct spec_case result = {.name = it->name, .line = it->line, .message = ""};
+  const struct spec_report *report = spec->report;
   report->begun(report->arg, it->name, it->line);
   if (late) {
     result.failed_line = it->line;
@@ -138,19 +138,19 @@ static bool renew(struct spec *spec, struct slice source, struct err *err) {
          err_set(err, "%s: has other cases when it is run a second time", spec->file);
 }
 
-static bool run_cases(struct spec *spec, struct slice source, const struct spec_report *report,
-                      struct err *err) {
+static bool run_cases(struct spec *spec, struct slice source, struct err *err) {
   uint64_t end = clock_mono_ms() + LIMIT_SPEC_FILE_MS;
   for (uint32_t i = 0; i < spec->it_count; i++) {
     if (!wanted(spec, &spec->its[i])) continue;
     if (!renew(spec, source, err)) return false;
-    report_case(spec, &spec->its[i], clock_mono_ms() > end, report);
+    report_case(spec, &spec->its[i], clock_mono_ms() > end);
   }
   return true;
 }
 
-static void init(struct spec *spec, const char *file, const struct spec_options *options) {
-  *spec = (struct spec){.file = file, .options = options};
+static void init(struct spec *spec, const char *file, const struct spec_options *options,
+                 const struct spec_report *report) {
+  *spec = (struct spec){.file = file, .options = options, .report = report};
   json_tape_init(&spec->tape);
   buf_init(&spec->text, LIMIT_SPEC_FILE_BYTES + 1);
   buf_init(&spec->details, 1 << 20);
@@ -173,8 +173,8 @@ bool spec_run(const char *file, const struct spec_options *options, const struct
   struct spec *spec = source ? mem_zero(1, sizeof *spec) : NULL;
   bool ok = false;
   if (spec) {
-    init(spec, file, options);
-    ok = load(spec, slice_make(source, len), err) && run_cases(spec, slice_make(source, len), report, err);
+    init(spec, file, options, report);
+    ok = load(spec, slice_make(source, len), err) && run_cases(spec, slice_make(source, len), err);
     fini(spec);
   }
   mem_free(spec);

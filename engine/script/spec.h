@@ -31,6 +31,7 @@ struct spec_case {
 
 struct spec_report {
   void (*begun)(void *arg, const char *name, uint32_t line); // so that a crash has a name
+  void (*loading)(void *arg, const char *file); // and a script that may have caused it
   void (*ended)(void *arg, const struct spec_case *done);    // borrowed during the call
   void *arg;
 };

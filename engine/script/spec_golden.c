@@ -212,6 +212,7 @@ bool spec_golden_run(const char *name, const struct spec_options *options, const
   struct golden *g = new_golden(name);
   if (!g) return err_set(err, "%s: out of memory", name);
   report->begun(report->arg, title, 0);
+  report->loading(report->arg, g->script_file);
   uint64_t begun = clock_mono_ns();
   struct spec_case done = {.name = title};
   done.ok = check(g, options, text, sizeof text, &why);

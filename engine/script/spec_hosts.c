@@ -53,11 +53,10 @@ static struct spec_host *add_host(struct spec *spec) {
   return host;
 }
 
-static const char *file_argument(lua_State *L, const struct spec *spec, const char *word, char *path,
-                                 size_t room) {
+static void file_argument(lua_State *L, const struct spec *spec, const char *word, char *path, size_t room) {
   if (lua_type(L, 1) != LUA_TSTRING) luaL_error(L, "%s takes a file's name", word);
   spec_find(L, spec, lua_tostring(L, 1), ".lua", path, room);
-  return path;
+  spec->report->loading(spec->report->arg, path);
 }
 
 // ---- streams ----
@@ -172,7 +171,7 @@ static void push_lower(lua_State *L, struct slice name) {
 // __index of headers: a name is found however it is written.
 static int find_header(lua_State *L) {
   struct slice name = {0};
-  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  if (lua_type(L, 1) != LUA_TTABLE || lua_type(L, 2) != LUA_TSTRING) return 0;
   name.at = lua_tolstring(L, 2, &name.len);
   push_lower(L, name);
   lua_rawget(L, 1);
@@ -188,9 +187,11 @@ static void push_headers(lua_State *L, const char *const *lines) {
     lua_pushstring(L, colon + 2);
     lua_rawset(L, -3);
   }
-  lua_createtable(L, 0, 1);
+  lua_createtable(L, 0, 2);
   lua_pushcfunction(L, find_header);
   lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, "headers");
+  lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
 }
 

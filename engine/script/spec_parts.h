@@ -30,6 +30,7 @@ struct spec_host { // a stream or a sink; both NULL: closed
 struct spec {
   const char *file;
   const struct spec_options *options;
+  const struct spec_report *report;
   struct lua_state *lua;
 
   struct spec_block *blocks;

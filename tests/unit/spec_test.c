@@ -45,6 +45,10 @@ static void begun(void *arg, const char *name, uint32_t line) {
   (void)arg, (void)name, (void)line;
 }
 
+static void loading(void *arg, const char *file) {
+  (void)arg, (void)file;
+}
+
 static void ended(void *arg, const struct spec_case *c) {
   struct seen *seen = arg;
   buf_printf(&seen->text, "%s: %s", c->name, c->ok ? "ok" : "");
@@ -56,7 +60,7 @@ static void ended(void *arg, const struct spec_case *c) {
 // Runs it; what came out is in seen->text, behind it the error of the file itself.
 static bool run(const char *name, const struct spec_options *options, struct seen *seen) {
   struct err err = {{0}};
-  const struct spec_report report = {begun, ended, seen};
+  const struct spec_report report = {begun, loading, ended, seen};
   char file[256];
   snprintf(file, sizeof file, "%s", path(name));
   buf_init(&seen->text, 1 << 20);
@@ -310,7 +314,7 @@ static void want_of_memory_fails_the_case_alone(void **state) {
     char source[1000];
     long failures = 0;
     struct failing f = {.reached = true};
-    const struct spec_report report = {fail_from_here, fail_no_more, &f};
+    const struct spec_report report = {fail_from_here, loading, fail_no_more, &f};
     snprintf(source, sizeof source,
              "local s, f = stream('s.lua', { parameters = { p = 5 } }), fixture('fix')[1]\nit('x', "
              "function() %s end)",
