@@ -14,6 +14,7 @@ static const struct {
 } commands[] = {
     {"run", "the engine, in the foreground", cmd_run},
     {"check", "check configuration, scripts and sinks", cmd_check},
+    {"test", "run specs and golden cases of scripts and sinks", cmd_test},
     {"pipe", "records on stdin through a script to stdout", cmd_pipe},
     {"send", "post records to an engine", cmd_send},
     {"receive", "a receiver for development", cmd_receive},

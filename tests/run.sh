@@ -5,6 +5,7 @@
 #   asan        the same with clang and the address and undefined-behaviour sanitizers (build-asan/)
 #   tsan        those that start threads, with the thread sanitizer (build-tsan/)
 #   fuzz        fuzzers, for a short while, in build-asan/
+#   lua         the specs and golden cases of the Lua that is shipped
 #   flow        the whole program, driven from outside by Node
 #   quickstart  examples/quickstart.sh
 #   bench       the benchmark; by name or with --long only
@@ -21,7 +22,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 usage() {
-  sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 }
 
 title() {
@@ -89,6 +90,16 @@ group_fuzz() {
   build_asan && run_ctest build-asan fuzz '^fuzz/'
 }
 
+group_lua() {
+  build_release || return
+  title lua
+  build/sluice test sinks scripts examples 2>&1 | tee "$log"
+  local good bad
+  read -r good bad < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log")
+  passed=$((passed + ${good:-0}))
+  [[ $bad == 0 && ${good:-0} -gt 0 ]] || fail lua "${bad:-1}"
+}
+
 group_flow() {
   local files=(tests/flow/*.test.mjs)
   any "${files[@]}" || return 0
@@ -119,13 +130,13 @@ while (($#)); do
   case $1 in
     --long) long=1; export SLUICE_KILLS=200 ;;
     -h | --help) usage; exit 0 ;;
-    unit | asan | tsan | fuzz | flow | quickstart | bench) groups+=("$1") ;;
+    unit | asan | tsan | fuzz | lua | flow | quickstart | bench) groups+=("$1") ;;
     *) echo "tests/run.sh: no group is called '$1'" >&2; usage >&2; exit 2 ;;
   esac
   shift
 done
 if ((${#groups[@]} == 0)); then
-  groups=(unit asan tsan fuzz flow quickstart)
+  groups=(unit asan tsan fuzz lua flow quickstart)
   [[ -z $long ]] || groups+=(bench)
 fi
 

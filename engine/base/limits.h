@@ -54,6 +54,13 @@ enum {
   LIMIT_CHECKS = 4,                   // scripts compiled in throw-away workers at a time; others queue
   LIMIT_CHECKS_KNOWN = 64,            // accepted scripts remembered, so that the same one is not compiled again
   LIMIT_CHECK_MS = 1000,              // one such compilation
+  LIMIT_SPEC_CASE_MS = 5000,          // one case of a spec, each hook before it, and the file itself: many records may pass in it
+  LIMIT_SPEC_FILE_MS = 60000,         // all cases of a spec file: those that are left then fail
+  LIMIT_SPEC_SILENT_MS = 15000,       // a spec's process that has told nothing for so long is ended
+  LIMIT_SPEC_CASES = 10000,           // of a spec file
+  LIMIT_SPEC_HOSTS = 32,              // streams and sinks that a spec has open at a time: a Lua state each
+  LIMIT_SPEC_STATE_BYTES = 64 << 20,  // the Lua state of a spec file: fixtures lie in it
+  LIMIT_SPEC_FILE_BYTES = 16 << 20,   // a fixture, a golden case's input or output
   LIMIT_WINDOW_RECORDS = 65536,       // records a stream reads past its position
   LIMIT_WINDOW_BYTES = 16 << 20,      // bytes of results a stream holds
   LIMIT_MEMORY_BYTES = 256 << 20,     // default of limits.memory: all batches together

@@ -34,6 +34,11 @@ static inline bool slice_equal(struct slice a, struct slice b) {
   return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
+static inline bool slice_ends(struct slice a, const char *end) {
+  size_t len = strlen(end);
+  return a.len >= len && memcmp(a.at + a.len - len, end, len) == 0;
+}
+
 static inline bool slice_is(struct slice a, const char *text) {
   return slice_equal(a, slice_of(text));
 }

@@ -5,6 +5,7 @@
 
 int cmd_run(int argc, char **argv);     // the engine, in the foreground
 int cmd_check(int argc, char **argv);   // compiles and checks configuration, scripts and sinks
+int cmd_test(int argc, char **argv);    // specs and golden cases on the production script host
 int cmd_pipe(int argc, char **argv);    // records on stdin through a script to stdout
 int cmd_send(int argc, char **argv);    // posts records to an engine
 int cmd_receive(int argc, char **argv); // a receiver for development

@@ -144,6 +144,10 @@ size_t script_memory(const struct script *script) {
   return script->state->memory.used_bytes + script->state->source.len;
 }
 
+struct lua_state *script_state(struct script *script) {
+  return script->state;
+}
+
 void script_set_log(struct script *script, script_log_fn log, void *arg) {
   script->state->log = log;
   script->state->log_arg = arg;

@@ -49,6 +49,7 @@ bool script_worn(const struct script *script);
 typedef void (*script_log_fn)(void *arg, const char *text, size_t len);
 void script_set_log(struct script *script, script_log_fn log, void *arg); // NULL: thrown away
 size_t script_memory(const struct script *script); // bytes its Lua state holds, and its source
+struct lua_state *script_state(struct script *script); // for the layer's own modules (lua_state.h); borrowed
 
 // ctx as the hooks see it: {stream = {id, name, organisation_id}, parameters = {...}} or, for a sink, {stream, settings}.
 // Given as one JSON object; kept in the state by number until forgotten. Numbers are the caller's, from 1.
