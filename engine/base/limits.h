@@ -35,6 +35,14 @@ enum {
   LIMIT_SCRIPT_PATTERN_BYTE_STEPS = 16, // and for each byte of its subject: usual patterns take one to eight; a long one ends by the clock
   LIMIT_SCRIPT_PATTERN_CHOICES = 199, // that a pattern can go back to at a time: as deep as LuaJIT's goes
   LIMIT_SCRIPT_LOG_BYTES = 1000,      // one line of a script's log
+  LIMIT_SPAN_S = 366 * 86400,         // the longest span of ctx.count and ctx.sum, and the longest time to live of ctx.set
+  LIMIT_WINDOW_KEYS = 100000,         // keys of ctx.count, sum and set a stream; the least recently used goes first
+  LIMIT_WINDOW_KEY_BYTES = 256,       // one such key: with the stream's id before it, a key of the store
+  LIMIT_WINDOW_VALUE_BYTES = 1024,    // a text kept by ctx.set
+  LIMIT_WINDOW_STATE_BYTES = 32 << 20, // all keys of a stream with what they hold; as with their number
+  LIMIT_WINDOW_CHANGES = 100,         // keys that one record may change: they travel with its result
+  LIMIT_ALERT_TITLE_BYTES = 200,      // an alert's title: one line for a person
+  LIMIT_ALERT_SILENCE_S = 300,        // default of an alert's for_s
   LIMIT_REASON_BYTES = 64,            // a filter's reason: it becomes a metric's label
   LIMIT_WORKER_BYTES = 512 << 20,     // a worker's Lua states together; idle ones go first
   LIMIT_WORKER_STUCK_MS = 100,        // a call that has not ended by then gets its worker killed

@@ -49,6 +49,14 @@ static void tick(lua_State *L, lua_Debug *at) {
   lua_error(L);
 }
 
+void lua_state_go_on(struct lua_state *s) {
+  s->timed_out = false;
+  s->call_ms = (s->call_ms + 1) / 2;
+  lua_sethook(s->L, tick, LUA_MASKCOUNT, LIMIT_SCRIPT_HOOK_STEPS);
+  lua_gc(s->L, LUA_GCCOLLECT, 0);
+  s->memory.refused = false;
+}
+
 void lua_state_look(struct lua_state *s) {
   s->work = 0;
   tick(s->L, NULL);

@@ -7,27 +7,39 @@
 #include "script/lua_json.h"
 #include "script/lua_text.h"
 #include "script/lua_time.h"
+#include "script/lua_windows.h"
 #include "script/record_proxy.h"
+#include "script/script_alert.h"
 #include "script/script_facts.h"
 
 // On the main stack, above the state's own, for as long as the script lives.
-enum { STACK_RUN = STACK_DOOR + 1, STACK_MAP, STACK_CONTEXTS, STACK_KINDS, STACK_DERIVED, STACK_CONTEXT };
+enum {
+  STACK_ALERT = STACK_DOOR + 1,
+  STACK_RUN,
+  STACK_MAP,
+  STACK_CONTEXTS,
+  STACK_KINDS,
+  STACK_DERIVED,
+  STACK_CONTEXT
+};
 enum { SLOT_CONTEXT_META = SLOT_OWN };
 
 struct script {
   struct lua_state *state;
   enum script_role role;
   struct script_facts facts;
-  uint32_t map_line;
+  uint32_t alert_line, map_line;
   uint32_t context;             // the one at STACK_CONTEXT
   uint8_t kind;                 // that ctx.kind gives
   struct script_result *result; // of the running call
+  struct lua_windows windows;
+  bool worn; // though the state was used once more
 };
 
 // ---- load ----
 
 // What a context has beside its own fields comes from one table for all, "derived": `kind`, which set_kind
-// keeps, and `now`, worked out when it is asked for.
+// keeps, the functions of windows, and `now`, worked out when it is asked for.
 static int derived_index(lua_State *L) {
   const struct lua_state *s = lua_state_of(L);
   struct slice key = {0};
@@ -39,10 +51,11 @@ static int derived_index(lua_State *L) {
   return 1;
 }
 
-static void push_derived(lua_State *L) {
-  lua_createtable(L, 0, 1);
+static void push_derived(lua_State *L, struct script *script) {
+  lua_createtable(L, 0, 5);
   lua_pushstring(L, record_kind_name(0));
   lua_setfield(L, -2, "kind");
+  lua_windows_open(L, script->role == SCRIPT_STREAM ? &script->windows : NULL);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, derived_index);
   lua_setfield(L, -2, "__index");
@@ -76,30 +89,40 @@ static uint32_t line_of_function(lua_State *L, int index) {
   return at.linedefined > 0 ? (uint32_t)at.linedefined : 0;
 }
 
+static int run_alert(lua_State *L);
 static int run_hooks(lua_State *L);
 
-// Argument 2 is what the chunk returned. Results: the function that runs the hooks, map, the contexts by
-// number, the kinds, what is derived, an empty context.
+static void push_run_alert(lua_State *L, struct script *script) {
+  lua_pushliteral(L, "alert");
+  lua_rawget(L, 2);
+  script->alert_line = line_of_function(L, -1);
+  lua_pushlightuserdata(L, script);
+  lua_pushcclosure(L, run_alert, 2);
+}
+
+// Argument 2 is what the chunk returned. Results: the function that runs alert, the one that runs the other
+// hooks, map, the contexts by number, the kinds, what is derived, an empty context.
 static int install(lua_State *L) {
   struct script *script = lua_touserdata(L, 1);
   script_facts_read(L, 2, script->role, &script->facts);
   script->map_line = line_of_function(L, -1);
   int map = lua_gettop(L);
+  push_run_alert(L, script);
   lua_pushvalue(L, map - 1);
   lua_pushlightuserdata(L, script);
   lua_pushcclosure(L, run_hooks, 2);
   lua_pushvalue(L, map);
   lua_newtable(L);
   push_kinds(L);
-  push_derived(L);
+  push_derived(L, script);
   lua_newtable(L);
   push_context_meta(L, lua_gettop(L) - 1);
   lua_pushvalue(L, -1);
   lua_rawseti(L, LUA_REGISTRYINDEX, SLOT_CONTEXT_META);
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
-  lua_rawseti(L, map + 3, 0); // what a number without a context gets
-  return 6;
+  lua_rawseti(L, map + 4, 0); // what a number without a context gets
+  return 7;
 }
 
 struct script *script_load(const char *name, struct slice source, enum script_role role,
@@ -115,7 +138,7 @@ struct script *script_load(const char *name, struct slice source, enum script_ro
   if (!script->state) goto fail;
   script->state->any_shape = role == SCRIPT_SINK;
   if (!lua_state_load(script->state, name, source, err)) goto fail;
-  if (!lua_state_protect(script->state, install, script, 1, 6, &failure)) {
+  if (!lua_state_protect(script->state, install, script, 1, 7, &failure)) {
     lua_failure_err(&failure, name, err);
     goto fail;
   }
@@ -129,6 +152,7 @@ fail:
 void script_free(struct script *script) {
   if (!script) return;
   lua_state_free(script->state);
+  lua_windows_fini(&script->windows);
   mem_free(script);
 }
 
@@ -137,7 +161,7 @@ const struct script_facts *script_facts(const struct script *script) {
 }
 
 bool script_worn(const struct script *script) {
-  return lua_state_worn(script->state) || script->state->calls == SCRIPT_RUNS;
+  return script->worn || lua_state_worn(script->state) || script->state->calls == SCRIPT_RUNS;
 }
 
 size_t script_memory(const struct script *script) {
@@ -191,6 +215,7 @@ bool script_set_context(struct script *script, uint32_t context, struct slice js
 
 void script_forget_context(struct script *script, uint32_t context) {
   lua_State *L = script->state->L;
+  windows_free(lua_windows_take(&script->windows, context));
   lua_rawgeti(L, STACK_CONTEXTS, (int)context);
   bool known = lua_istable(L, -1);
   lua_pop(L, 1);
@@ -198,6 +223,24 @@ void script_forget_context(struct script *script, uint32_t context) {
   lua_pushnil(L);
   lua_rawseti(L, STACK_CONTEXTS, (int)context); // the key is there: nothing is allocated
   use_context(script, 0);
+}
+
+// ---- windows ----
+
+void script_save_windows(struct script *script, bool saved) {
+  script->windows.saved = saved;
+}
+
+struct windows *script_windows(const struct script *script, uint32_t context) {
+  return lua_windows_of(&script->windows, context);
+}
+
+struct windows *script_take_windows(struct script *script, uint32_t context) {
+  return lua_windows_take(&script->windows, context);
+}
+
+bool script_give_windows(struct script *script, uint32_t context, struct windows *windows) {
+  return lua_windows_give(&script->windows, context, windows);
 }
 
 // ---- results ----
@@ -226,7 +269,15 @@ static void set_failed(struct script_result *result, const struct lua_failure *f
   result->line = failure->line;
   result->bytes.len = 0;
   result->output_count = 0;
+  result->alert_count = 0;
   lua_text_clean(slice_of(failure->text), result->text, sizeof result->text);
+}
+
+static void set_alert_failed(struct script_result *result, const struct lua_failure *failure) {
+  result->alert_failed = true;
+  result->alert_count = 0;
+  result->alert_line = failure->line;
+  lua_text_clean(slice_of(failure->text), result->alert_text, sizeof result->alert_text);
 }
 
 // A new output, whose body begins here; NULL: out of memory.
@@ -255,7 +306,7 @@ static bool add_record(struct script_result *result, const struct json_tape *tap
 
 // The stack of run_hooks, laid out for the call of map, whose results take its place.
 enum { RUN_MAP = 1, RUN_RECORD, RUN_CONTEXT };
-enum { UP_FILTER = 1, UP_SCRIPT };
+enum { UP_ALERT = 1, UP_FILTER = 1, UP_SCRIPT };
 
 static void put_value(lua_State *L, int index, struct script_result *result, struct lua_encode_left *left) {
   struct err err;
@@ -323,6 +374,20 @@ static void put_body_and_key(lua_State *L, int body, struct script_result *resul
   if (!buf_append(&result->bytes, key.at, key.len)) luaL_error(L, "map: the key is too long");
 }
 
+// Called with the record and ctx.
+static int run_alert(lua_State *L) {
+  struct script *script = lua_touserdata(L, lua_upvalueindex(UP_SCRIPT));
+  struct script_alert *alert = &script->result->alerts[0];
+  lua_pushvalue(L, lua_upvalueindex(UP_ALERT));
+  lua_insert(L, 1);
+  lua_call(L, 2, 1);
+  if (!script_alert_read(L, 1, alert)) return 0;
+  alert->at_ms = lua_windows_now(&script->windows);
+  bool silent = lua_windows_silence(L, &script->windows, slice_of(alert->key), alert->for_s);
+  script->result->alert_count = !silent;
+  return 0;
+}
+
 static bool run_filter(lua_State *L, struct script_result *result) {
   lua_pushvalue(L, lua_upvalueindex(UP_FILTER));
   lua_pushvalue(L, RUN_RECORD);
@@ -367,15 +432,6 @@ static int run_hooks(lua_State *L) {
 
 // ---- a run ----
 
-bool script_match(const struct script_facts *facts, const struct record_header *header) {
-  if (!(facts->kinds >> header->kind & 1)) return false;
-  if (!facts->event_type_count) return true;
-  if (header->kind != RECORD_EVENT) return false;
-  for (uint32_t i = 0; i < facts->event_type_count; i++)
-    if (facts->event_types[i] == header->event_type) return true;
-  return false;
-}
-
 // Both keys are there: nothing is allocated.
 static void set_kind(struct script *script, uint8_t kind) {
   lua_State *L = script->state->L;
@@ -385,19 +441,48 @@ static void set_kind(struct script *script, uint8_t kind) {
   script->kind = kind;
 }
 
-static void run_protected(struct script *script, uint32_t context, struct script_result *result) {
+// What alert did to the windows stands by itself: its failure is not the record's.
+static void call_alert(struct script *script, struct script_result *result) {
   struct lua_failure failure;
   lua_State *L = script->state->L;
-  if (context != script->context) use_context(script, context);
-  if (script->state->header->kind != script->kind) set_kind(script, script->state->header->kind);
-  script->result = result;
+  if (json_kind_of(script->state->tape, 0) < TAPE_ARRAY || script->state->header->kind == RECORD_ALERT)
+    return;
+  lua_pushvalue(L, STACK_ALERT);
+  record_proxy_push(L, 0);
+  lua_pushvalue(L, STACK_CONTEXT);
+  if (lua_state_call(script->state, 2, 0, &failure)) return;
+  lua_windows_undo(&script->windows);
+  if (!failure.line) failure.line = script->alert_line;
+  set_alert_failed(result, &failure);
+  if (!lua_state_worn(script->state)) return;
+  script->worn = true;
+  lua_state_go_on(script->state);
+}
+
+static bool call_hooks(struct script *script, struct script_result *result) {
+  struct lua_failure failure;
+  lua_State *L = script->state->L;
   lua_pushvalue(L, STACK_RUN);
   lua_pushvalue(L, STACK_MAP);
   record_proxy_push(L, 0); // allocates nothing
   lua_pushvalue(L, STACK_CONTEXT);
-  if (lua_state_call(script->state, 3, 0, &failure)) return;
+  if (lua_state_call(script->state, 3, 0, &failure)) return true;
   if (!failure.line) failure.line = script->map_line;
   set_failed(result, &failure);
+  return false;
+}
+
+static void run_protected(struct script *script, uint32_t context, struct script_result *result) {
+  if (context != script->context) use_context(script, context);
+  if (script->state->header->kind != script->kind) set_kind(script, script->state->header->kind);
+  script->result = result;
+  lua_windows_enter(&script->windows, script->state, context);
+  if (script->facts.has_alert) call_alert(script, result);
+  if (call_hooks(script, result))
+    lua_windows_commit(&script->windows);
+  else
+    lua_windows_undo(&script->windows);
+  lua_windows_leave(&script->windows);
 }
 
 void script_run(struct script *script, uint32_t context, const struct record_header *header,
@@ -407,6 +492,8 @@ void script_run(struct script *script, uint32_t context, const struct record_hea
   result->text[0] = 0;
   result->bytes.len = 0;
   result->output_count = 0;
+  result->alert_count = 0;
+  result->alert_failed = false;
   if (!script_match(&script->facts, header)) {
     set_filtered(result, slice_of("match"));
     return;

@@ -6,14 +6,16 @@
 // the Lua values: what is still a proxy is spliced from the record's bytes, numbers are written in their shortest form.
 //
 // A script belongs to one thread at a time. After SCRIPT_TIMEOUT or SCRIPT_MEMORY, and after SCRIPT_RUNS runs, its state is worn out:
-// script_worn says so, and the owner frees it and loads another.
+// script_worn says so, and the owner frees it and loads another. Windows (windows.h) outlive it: script_take_windows.
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json_tape.h"
+#include "base/limits.h"
 #include "journal/record.h"
 
 struct script;
+struct windows;
 
 enum { SCRIPT_RUNS = (1 << 19) - 1 }; // as many as a record kept from one of them can be told apart by (record_proxy.h)
 
@@ -54,7 +56,15 @@ struct lua_state *script_state(struct script *script); // for the layer's own mo
 // ctx as the hooks see it: {stream = {id, name, organisation_id}, parameters = {...}} or, for a sink, {stream, settings}.
 // Given as one JSON object; kept in the state by number until forgotten. Numbers are the caller's, from 1.
 bool script_set_context(struct script *script, uint32_t context, struct slice json, struct err *err);
-void script_forget_context(struct script *script, uint32_t context);
+void script_forget_context(struct script *script, uint32_t context); // with its windows
+
+// The windows behind a context's ctx.count, sum, get and set, made at their first use, whether or not the context was set.
+// A record that fails leaves no trace in them. `saved`: those made from now on keep their changes for windows_take.
+void script_save_windows(struct script *script, bool saved);
+struct windows *script_windows(const struct script *script, uint32_t context); // borrowed; NULL: none
+struct windows *script_take_windows(struct script *script, uint32_t context);  // the caller's now; NULL: none
+// Owned from now on. False: out of memory, and still the caller's.
+bool script_give_windows(struct script *script, uint32_t context, struct windows *windows);
 
 enum script_outcome {
   SCRIPT_KEPT,     // outputs hold
@@ -71,6 +81,19 @@ struct script_output {
 
 enum { SCRIPT_OUTPUTS = 2000 }; // of one record at most
 
+enum script_severity { SCRIPT_INFO, SCRIPT_WARN, SCRIPT_CRITICAL };
+const char *script_severity_name(enum script_severity severity); // "info", "warn", "critical"
+
+// What alert returned. Texts are cut, valid UTF-8, without control characters.
+struct script_alert {
+  char key[LIMIT_WINDOW_KEY_BYTES + 1];
+  char title[LIMIT_ALERT_TITLE_BYTES + 1];
+  enum script_severity severity;
+  uint32_t for_s; // how long the key is silent from now on, in record time
+  int64_t at_ms;  // the record's time
+};
+enum { SCRIPT_ALERTS = 1 }; // of one record at most
+
 struct script_result {
   enum script_outcome outcome;
   uint32_t line;     // of a failure; 0: unknown
@@ -78,11 +101,19 @@ struct script_result {
   struct buf bytes;  // outputs' bytes; cleared by each run
   struct script_output *outputs;
   uint32_t output_count, output_cap;
+
+  // Of the hook alert, whether the record is kept or filtered. A record that failed raises none: what its windows counted is
+  // taken back, and it comes again when it is redriven.
+  uint32_t alert_count;
+  struct script_alert alerts[SCRIPT_ALERTS];
+  bool alert_failed; // alert_text and alert_line say why; the record went on
+  uint32_t alert_line;
+  char alert_text[400];
 };
 void script_result_init(struct script_result *result);
 void script_result_fini(struct script_result *result);
 
-// Runs match, filter and map on one record. `tape` holds the record; `header` gives kind, event type, times. Without map the output
+// Runs match, alert (for a record of kind alert: not), filter and map on one record. `tape` holds the record; `header` gives kind, event type, times. Without map the output
 // is the record itself. For a SCRIPT_SINK: map alone.
 void script_run(struct script *script, uint32_t context, const struct record_header *header, const struct json_tape *tape,
                 struct script_result *result);

@@ -142,3 +142,12 @@ void script_facts_read(lua_State *L, int index, enum script_role role, struct sc
   }
   out->has_map = push_hook(L, index, "map");
 }
+
+bool script_match(const struct script_facts *facts, const struct record_header *header) {
+  if (!(facts->kinds >> header->kind & 1)) return false;
+  if (!facts->event_type_count) return true;
+  if (header->kind != RECORD_EVENT) return false;
+  for (uint32_t i = 0; i < facts->event_type_count; i++)
+    if (facts->event_types[i] == header->event_type) return true;
+  return false;
+}
