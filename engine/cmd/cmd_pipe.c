@@ -8,6 +8,7 @@
 #include "cmd/args.h"
 #include "cmd/cmd.h"
 #include "cmd/pipe_sink.h"
+#include "script/windows.h"
 #include "script/script.h"
 
 #include <getopt.h>
@@ -35,7 +36,8 @@ struct piping {
 static int usage(void) {
   puts("usage: sluice pipe SCRIPT.lua [--sink NAME --set k=v ...] [--sinks FOLDER]\n\n"
        "Reads records, one a line, on stdin and prints what a stream with this script would make of them.\n"
-       "With --sink, prints the requests that would be sent. Dropped records are counted on stderr by reason.\n"
+       "With --sink, prints the requests that would be sent. Dropped records are counted on stderr by reason;\n"
+       "what the script logs and the alerts it raises are shown there, too.\n"
        "Exit 1 when the script failed for a record or a line was no record.");
   return 0;
 }
@@ -70,20 +72,39 @@ static bool print_outputs(struct piping *p, const struct record_header *header, 
   return true;
 }
 
+static void print_log(void *arg, const char *line, size_t len) {
+  (void)arg;
+  fprintf(stderr, "log: %.*s\n", (int)len, line);
+}
+
 // A worn state is thrown away, as a worker does.
 static bool reload(struct piping *p, struct err *err) {
   size_t len;
   struct script_limits limits = {0};
+  struct windows *windows = p->script ? script_take_windows(p->script, 1) : NULL; // they outlive a state
   script_free(p->script);
   char *source = disk_read_file(p->file, LIMIT_SCRIPT_SOURCE_BYTES, &len, err);
   p->script = source ? script_load(p->file, slice_make(source, len), SCRIPT_STREAM, &limits, err) : NULL;
   mem_free(source);
+  if (p->script) script_set_log(p->script, print_log, NULL);
+  if (windows && !(p->script && script_give_windows(p->script, 1, windows))) windows_free(windows);
   return p->script && script_set_context(p->script, 1, slice_of("{\"stream\":{\"id\":\"st_pipe\",\"name\":\"pipe\",\"organisation_id\":null},"
                                                                "\"parameters\":{}}"), err);
 }
 
+static void print_alerts(const struct piping *p, const struct record_header *header) {
+  for (uint32_t i = 0; i < p->result.alert_count; i++) {
+    const struct script_alert *alert = &p->result.alerts[i];
+    fprintf(stderr, "alert: %s %s %s (record %lld)\n", alert->key, script_severity_name(alert->severity), alert->title,
+            (long long)header->id);
+  }
+  if (p->result.alert_failed)
+    fprintf(stderr, "%s:%u: alert: %s (record %lld)\n", p->file, p->result.alert_line, p->result.alert_text, (long long)header->id);
+}
+
 static bool run_record(struct piping *p, const struct record_header *header, struct err *err) {
   script_run(p->script, 1, header, &p->tape, &p->result);
+  print_alerts(p, header);
   switch (p->result.outcome) {
   case SCRIPT_KEPT: return print_outputs(p, header, err);
   case SCRIPT_FILTERED: count_reason(p, p->result.text); return true;

@@ -71,6 +71,8 @@ static struct windows *find_or_make(lua_State *L, struct lua_windows *lw) {
 
 static struct windows *begun(lua_State *L, struct lua_windows *lw) {
   if (lw->open) return lw->open;
+  if (lw->refused)
+    luaL_error(L, "ctx.count, sum, get and set are not in this version of the engine (pipe and test have them)");
   if (!lw->state) luaL_error(L, "windows are there while a record is looked at only");
   struct windows *w = find_or_make(L, lw);
   windows_begin(w);

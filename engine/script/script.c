@@ -231,6 +231,10 @@ void script_save_windows(struct script *script, bool saved) {
   script->windows.saved = saved;
 }
 
+void script_refuse_windows(struct script *script) {
+  script->windows.refused = true;
+}
+
 struct windows *script_windows(const struct script *script, uint32_t context) {
   return lua_windows_of(&script->windows, context);
 }

@@ -61,6 +61,7 @@ void script_forget_context(struct script *script, uint32_t context); // with its
 // The windows behind a context's ctx.count, sum, get and set, made at their first use, whether or not the context was set.
 // A record that fails leaves no trace in them. `saved`: those made from now on keep their changes for windows_take.
 void script_save_windows(struct script *script, bool saved);
+void script_refuse_windows(struct script *script); // nobody keeps them here: their use is an error
 struct windows *script_windows(const struct script *script, uint32_t context); // borrowed; NULL: none
 struct windows *script_take_windows(struct script *script, uint32_t context);  // the caller's now; NULL: none
 // Owned from now on. False: out of memory, and still the caller's.

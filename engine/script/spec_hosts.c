@@ -80,6 +80,23 @@ static void push_error(lua_State *L, const struct script_result *result) {
   }
 }
 
+static void push_alerts(lua_State *L, const struct script_result *result) {
+  lua_newtable(L);
+  for (uint32_t i = 0; i < result->alert_count; i++) {
+    const struct script_alert *alert = &result->alerts[i];
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, alert->key);
+    lua_setfield(L, -2, "key");
+    lua_pushstring(L, alert->title);
+    lua_setfield(L, -2, "title");
+    lua_pushstring(L, script_severity_name(alert->severity));
+    lua_setfield(L, -2, "severity");
+    lua_pushnumber(L, alert->for_s);
+    lua_setfield(L, -2, "for_s");
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+}
+
 static int stream_run(lua_State *L) {
   struct spec *spec = spec_of(L);
   struct spec_host *host = host_of(L, "stream:run(record)");
@@ -96,7 +113,7 @@ static int stream_run(lua_State *L) {
   }
   push_outputs(L, spec, result);
   lua_setfield(L, -2, "records");
-  lua_newtable(L);
+  push_alerts(L, result);
   lua_setfield(L, -2, "alerts");
   if (spec_stream_failed(host->stream, spec->script_error, sizeof spec->script_error)) {
     push_error(L, result);

@@ -143,6 +143,7 @@ static bool load(struct shelf *shelf, struct shelf_script *script, struct err *e
   script->state = script_load(script->name, script->source, script->role, &shelf->limits, err);
   if (!script->state) return false;
   script_set_log(script->state, shelf->log, shelf->log_arg);
+  script_refuse_windows(script->state); // until the engine saves them with the position
   list_push_back(&shelf->used, &script->used);
   count(shelf, script);
   make_room(shelf, script);

@@ -321,7 +321,7 @@ test("the snippets of the READMEs do what is said there", async () => {
 
 test('without paths: the folders of the configuration', async () => {
   const home = join(folder, 'home');
-  file('home/sluice.lua', 'return { scripts = "mine", sinks = "none" }');
+  file('home/sluice.lua', 'return { scripts = "mine" }');
   file('home/mine/a_spec.lua', 'it("is found", function() end)');
   const child = spawn(program, ['test'], { cwd: home, env: {}, stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';

@@ -197,7 +197,7 @@ static void a_failed_alert_lets_the_record_go_on(void **state) {
     bool worn;
   } cases[] = {
       {"error('no')", "no", false},
-      {"return rec.nothing.more", "attempt to index field 'nothing' (a nil value)", false},
+      {"return rec.nothing.more", "rec.nothing is nil: no record has such a field", false},
       {"return 5", "alert must return nil or { key = ..., title = ... }, not a number", false},
       {"return rec", "alert must return nil or { key = ..., title = ... }, not a table", false},
       {"return {}", "alert: the table needs a key", false},

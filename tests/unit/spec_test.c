@@ -165,7 +165,7 @@ static void a_stream_shows_what_it_made(void **state) {
       "of what it made: 15: this stream or sink was made in a case that is over; make it in before_each\n\n"
       "wants records: 16: the engine would reject this record: id is missing\n\n"
       "shows the error: 18: assert.equal\nexpected 1, got 0\n"
-      "the script failed: %s:4: attempt to index field 'no' (a nil value)\n\n",
+      "the script failed: %s:4: rec.no is nil: no record has such a field\n\n",
       path("s.lua"));
   check("s_spec.lua", &plain, expected);
 }
