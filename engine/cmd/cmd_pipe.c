@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
+#include "cmd/trial.h"
 #include "cmd/pipe_sink.h"
 #include "script/windows.h"
 #include "script/script.h"
@@ -84,7 +85,8 @@ static bool reload(struct piping *p, struct err *err) {
   struct windows *windows = p->script ? script_take_windows(p->script, 1) : NULL; // they outlive a state
   script_free(p->script);
   char *source = disk_read_file(p->file, LIMIT_SCRIPT_SOURCE_BYTES, &len, err);
-  p->script = source ? script_load(p->file, slice_make(source, len), SCRIPT_STREAM, &limits, err) : NULL;
+  bool compiles = source && trial_compile(p->file, slice_make(source, len), SCRIPT_STREAM, err);
+  p->script = compiles ? script_load(p->file, slice_make(source, len), SCRIPT_STREAM, &limits, err) : NULL;
   mem_free(source);
   if (p->script) script_set_log(p->script, print_log, NULL);
   if (windows && !(p->script && script_give_windows(p->script, 1, windows))) windows_free(windows);

@@ -1,12 +1,13 @@
 // The commands a person types, on a real engine, and the dictionary behind their messages.
 import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Engine, TOKEN, program, until } from '../support/engine.mjs';
 import { Receiver } from '../support/receiver.mjs';
@@ -377,4 +378,28 @@ test('the dictionary has every field of the example records, for its kind and ev
     assert.ok(lines.length > 10);
     for (const record of lines.map(JSON.parse)) check(record, '', kind === 'events' ? 'event' : 'usage', record.event_type?.id);
   }
+});
+
+test('a source that crashes the compiler ends neither check nor pipe without words', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-'));
+  const crash = join(folder, 'crash.lua'), fine = join(folder, 'fine.lua');
+  writeFileSync(crash, 'local _\nfor _ in (nil):foo() do end\n');
+  writeFileSync(fine, 'return { api = 1 }\n');
+  const checked = spawnSync(program, ['check', fine, crash, fine], { encoding: 'utf8' });
+  assert.equal(checked.status, 1);
+  assert.match(checked.stderr, /crash\.lua: it crashed the compiler/);
+  assert.equal(checked.stdout.match(/^ok /gm).length, 2);
+  const piped = spawnSync(program, ['pipe', crash], { encoding: 'utf8', input: '' });
+  assert.ok(piped.status > 0);
+  assert.match(piped.stderr, /crash\.lua: it crashed the compiler/);
+});
+
+test('check tells a sink by its folder, and what is wrong with it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-'));
+  mkdirSync(join(folder, 'sinks'));
+  const file = join(folder, 'sinks', 'x.lua');
+  writeFileSync(file, 'return { api = 1, name = "x", titel = "X" }\n');
+  const checked = spawnSync(program, ['check', file], { encoding: 'utf8' });
+  assert.equal(checked.status, 1);
+  assert.match(checked.stderr, /did you mean "title"/);
 });
