@@ -95,7 +95,8 @@ static bool has(struct slice source, const char *word) {
 // Of a file outside of the folders. A sink has a request, and says what it takes or how.
 static enum script_role role_of(const char *file, struct slice source) {
   bool in_sinks = strncmp(file, "sinks/", 6) == 0 || strstr(file, "/sinks/");
-  bool like_one = has(source, "request") && (has(source, "accepts") || has(source, "settings") || has(source, "framing"));
+  bool like_one =
+      has(source, "request") && (has(source, "accepts") || has(source, "settings") || has(source, "framing"));
   return in_sinks || like_one ? SCRIPT_SINK : SCRIPT_STREAM;
 }
 
