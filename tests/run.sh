@@ -39,7 +39,7 @@ build() {
   local folder=$1 compiler=$2
   shift 2
   title "build $folder"
-  CC=$compiler cmake -B "$folder" -DBUILD_TESTING=ON "$@" >"$log" 2>&1 || { cat "$log"; fail "$folder: cmake"; return 1; }
+  CC=$compiler cmake -B "$folder" -DBUILD_TESTING=ON -DSLUICE_NEED_TESTS=ON "$@" >"$log" 2>&1 || { cat "$log"; fail "$folder: cmake"; return 1; }
   cmake --build "$folder" -j "$jobs" || { fail "$folder: build"; return 1; }
 }
 
