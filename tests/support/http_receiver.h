@@ -120,8 +120,8 @@ static inline void *receiver_accept(void *arg) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     *c = (struct receiver_connection){r, fd};
     r->fds[i] = fd;
+    atomic_fetch_add(&r->connections, 1); // before its first answer
     pthread_create(&r->threads[i], NULL, receiver_serve, c);
-    atomic_fetch_add(&r->connections, 1);
   }
   return NULL;
 }

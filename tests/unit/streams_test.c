@@ -156,6 +156,7 @@ static void a_change_that_can_not_be_taken_back_is_tried_again_until_it_is(void 
   atomic_store(&commits_fail, false);
   run_until(&w, has_been_taken_back);
   assert_string_equal(stored_mode(waited_for), "good");
+  create_good(); // stored behind it, so it has been told by then
   close_streams();
 }
 
@@ -171,6 +172,7 @@ static void a_creation_that_can_not_be_taken_back_is_tried_again_until_it_is(voi
   assert_string_equal(stored_mode(waited_for), "bad");
   atomic_store(&commits_fail, false);
   run_until(&w, is_out_of_the_store);
+  create_good(); // stored behind it, so it has been told by then
   close_streams();
 }
 
