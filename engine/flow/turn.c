@@ -102,8 +102,9 @@ static struct journal_block *next_to_route(struct courier *c) {
 // While nobody asks it need not be told of new blocks.
 void turn_skip(struct courier *c) {
   if (!c->open) return;
-  atomic_store(&c->listener.off, list_empty(&c->all));
-  if (list_empty(&c->all)) c->routed = journal_head(c->options.journal);
+  bool nobody = list_empty(&c->all);
+  if (atomic_load_explicit(&c->listener.off, memory_order_relaxed) != nobody) atomic_store(&c->listener.off, nobody);
+  if (nobody) c->routed = journal_head(c->options.journal);
 }
 
 void turn_route(struct courier *c) {

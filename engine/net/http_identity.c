@@ -32,6 +32,7 @@ static bool set_both(CURL *easy, struct slice certificate, struct slice key) {
   buf_init(&distinct, FILE_BYTES + 2 * DIGEST_BYTES + 2);
   bool ok = buf_append(&distinct, certificate.at, certificate.len) && append_digest(&distinct, key) &&
             set_blob(easy, CURLOPT_SSLCERT_BLOB, buf_slice(&distinct)) && set_blob(easy, CURLOPT_SSLKEY_BLOB, key);
+  if (distinct.at) OPENSSL_cleanse(distinct.at, distinct.len); // a certificate's file may hold the key
   buf_fini(&distinct);
   return ok;
 }
@@ -45,7 +46,7 @@ bool http_identity_set(void *easy, const char *certificate, const char *key, str
                            err_set(err, "out of memory")
                      : err_prepend(err, "the client's key");
   if (key_text) OPENSSL_cleanse(key_text, key_len);
-  OPENSSL_cleanse(certificate_text, certificate_len); // it may hold the key
+  OPENSSL_cleanse(certificate_text, certificate_len);
   mem_free(key_text);
   mem_free(certificate_text);
   return ok;
