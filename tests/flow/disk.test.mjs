@@ -46,5 +46,5 @@ test('a full disk is answered 503 without loss and heals without a restart', { t
   await engine.kill();
   await engine.start();
   assert.equal((await engine.send([last])).duplicates, 1);
-  assert.equal((await engine.status(id)).state, 'live');
+  await until(async () => (await engine.status(id)).state === 'live', 'the stream to deliver again');
 });
