@@ -38,7 +38,12 @@ static void reading_seek(struct reading *r, uint64_t sequence) {
   int64_t organisation = r->s->outfit->definition->organisation;
   r->by_sequence = organisation == JOURNAL_ALL;
   uint32_t from = 0, to = r->block->count;
-  if (!r->by_sequence) journal_block_rows(r->block, organisation, &from, &to);
+  if (!r->by_sequence) { // streams read in the order they were matched in: where the last one's rows end
+    uint32_t *guess = &r->s->courier->rows_end;
+    from = *guess;
+    journal_block_rows(r->block, organisation, &from, &to);
+    *guess = to;
+  }
   r->end = to;
   while (from < to) {
     uint32_t middle = from + (to - from) / 2;

@@ -103,11 +103,20 @@ static void take_results(struct harvest_part *part, const struct harvest_item *i
   delivery_offer(s);
 }
 
+// Returns the part that it did not look at any more.
+static uint32_t look_ahead(const struct harvest_job *h, uint32_t end) {
+  uint32_t to = h->now;
+  while (to < h->part_count && to < h->now + AHEAD_STREAMS && h->parts[to].first < end) to++;
+  ahead_of_results(h, h->now, to);
+  return to;
+}
+
 static void results(struct pool_job *job, uint32_t first, const struct pool_result *rs, uint32_t count) {
   struct harvest_job *h = (struct harvest_job *)job;
   uint32_t end = first + count;
   h->courier->turn_ms = courier_now_ms();
-  while (first < end) {
+  for (uint32_t looked = h->now; first < end;) {
+    if (h->now == looked) looked = look_ahead(h, end);
     struct harvest_part *part = &h->parts[h->now];
     uint32_t behind = part->first + part->count, to = end < behind ? end : behind;
     take_results(part, h->items, first, to, rs);

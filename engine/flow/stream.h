@@ -106,6 +106,8 @@ struct stream { // what every record needs comes first
   struct allowance log_lines;
 };
 
+enum { STREAM_MATCH_BYTES = offsetof(struct stream, jobs), STREAM_HOT_BYTES = offsetof(struct stream, by_endpoint) };
+
 // ---- stream.c ----
 struct stream *stream_new(struct courier *courier, struct definition *definition, struct status *status, struct err *err);
 void stream_remove(struct stream *s);        // its requests are cancelled; freed once nothing under way names it
@@ -165,7 +167,15 @@ void harvest_free_jobs(struct courier *courier); // all that were ever made
 // Puts one output in its lane; false: out of memory, and the stream has shed.
 bool harvest_output(struct stream *s, const struct harvest_item *item, struct slice body, struct slice key, uint32_t number, bool last);
 
+// ---- ahead.c ----
+// Asks the processor for the memory of those whose turn comes soon (prefetch.h), some at a time.
+enum { AHEAD_STREAMS = 16 };
+void ahead_of_matching(struct stream *const *streams, size_t count); // routing
+void ahead_of_feeding(struct stream *const *streams, size_t count);  // reading
+void ahead_of_results(const struct harvest_job *job, uint32_t from, uint32_t to); // outputs into lanes, of these parts
+
 // ---- lane.c ----
+void lane_ahead(const struct stream *s, const struct harvest_item *item); // prefetches what lane_put will look at
 // Puts an output where its endpoint's records are, or in a lane that fills. Sets output->bucket. False: out of memory.
 bool lane_put(struct stream *s, const struct harvest_item *item, struct batch_output *output);
 void lane_expect(struct stream *s, uint64_t records); // so many are about to come

@@ -69,10 +69,17 @@ static void matched(struct router_entry *entry, uint32_t records, void *arg) {
   else stream_wake(s);
 }
 
+static void match_ahead(struct router_entry *const *entries, size_t count, void *arg) {
+  (void)arg;
+  struct stream *streams[ROUTER_AHEAD];
+  for (size_t i = 0; i < count; i++) streams[i] = (struct stream *)((char *)entries[i] - offsetof(struct stream, route));
+  ahead_of_matching(streams, count);
+}
+
 static void route_block(struct courier *c, struct journal_block *block) {
   struct routing routing = {c, block, stage_push(&c->stage, block)};
   c->routed = block->end;
-  router_match(&c->router, block, matched, &routing);
+  router_match(&c->router, block, &(struct router_visit){match_ahead, matched, &routing});
   stage_trim(&c->stage);
 }
 
@@ -148,10 +155,21 @@ static void shed_idle(struct courier *c) {
   }
 }
 
+static void look_ahead(const struct list *turn) {
+  struct stream *streams[AHEAD_STREAMS];
+  size_t count = 0;
+  for (struct list *link = turn->next; link != turn && count < AHEAD_STREAMS; link = link->next)
+    streams[count++] = list_item(link, struct stream, ready_link);
+  ahead_of_feeding(streams, count);
+}
+
 static void feed_ready(struct courier *c) {
   struct list turn, *link;
   list_move(&c->ready, &turn); // those that wake others or themselves come in the next turn
-  while ((link = list_pop(&turn))) feed_stream(list_item(link, struct stream, ready_link));
+  while (!list_empty(&turn)) {
+    look_ahead(&turn);
+    for (unsigned n = AHEAD_STREAMS; n && (link = list_pop(&turn)); n--) feed_stream(list_item(link, struct stream, ready_link));
+  }
   for (unsigned i = 0; i < pool_workers(c->options.pool); i++) feed_commit(c, i);
 }
 

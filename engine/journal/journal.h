@@ -82,7 +82,7 @@ void journal_block_unref(struct journal_block *block); // takes NULL
 static inline struct slice journal_block_record(const struct journal_block *b, const struct record_header *row) {
   return slice_make(b->bytes + row->offset, row->length);
 }
-// The rows of one organisation: *from <= i < *to.
+// The rows of one organisation: *from <= i < *to. `*from` is a guess of where they begin, at once found when it is right.
 void journal_block_rows(const struct journal_block *block, int64_t organisation, uint32_t *from, uint32_t *to);
 
 uint64_t journal_head(const struct journal *journal);  // the sequence the next record will get: all below are durable

@@ -204,7 +204,7 @@ static void search_disk(struct reader *r, struct search *s) {
 }
 
 static bool of_interest(const struct journal_block *block, const struct journal_fetch *f) {
-  uint32_t from, to;
+  uint32_t from = 0, to;
   if (f->organisation == JOURNAL_ALL) return true;
   journal_block_rows(block, f->organisation, &from, &to);
   return from < to && block->rows[to - 1].sequence >= f->sequence;

@@ -24,7 +24,7 @@ static void appended_records_are_in_memory(void **state) {
     assert_int_equal(block->rows[block->by_sequence[i]].id, 100 + i);
     assert_true(row->received_ms > 0);
   }
-  uint32_t from, to;
+  uint32_t from = 0, to;
   journal_block_rows(block, 3, &from, &to);
   assert_int_equal(to - from, 100);
   journal_block_rows(block, 77, &from, &to);
