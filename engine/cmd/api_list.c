@@ -27,7 +27,8 @@ static void give_items(const struct json_tape *tape, api_list_fn fn, void *arg) 
 }
 
 // Whether there is a next page, whose path replaces `full`.
-static bool next_page(const struct json_tape *tape, const char *path, char full[PATH_BYTES], struct err *err) {
+static bool next_page(const struct json_tape *tape, const char *path, char full[PATH_BYTES],
+                      struct err *err) {
   char before[PATH_BYTES];
   uint32_t next = json_find(tape, 0, slice_of("next"));
   if (!next || json_kind_of(tape, next) != TAPE_STRING) return false;

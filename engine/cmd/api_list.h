@@ -8,7 +8,8 @@ typedef void (*api_list_fn)(void *arg, const struct json_tape *page, uint32_t it
 // All items of the list at `path` ("/api/v1/streams"), page after page.
 bool api_list_each(struct api_call *api, const char *path, api_list_fn fn, void *arg, struct err *err);
 
-// A value as a table shows it: a text unescaped, an array's elements behind one another, "-" for none (mem_free).
+// A value as a table shows it: a text unescaped, an array's elements behind one another, "-" for none
+// (mem_free).
 char *api_list_cell(const struct json_tape *page, uint32_t value);
 
 struct api_list_column {

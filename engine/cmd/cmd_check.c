@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 struct checking {
-  unsigned checked, bad; // files
+  unsigned checked, bad;                    // files
   json_t *items;                            // with --json: what was found, by file; else NULL
   json_t *warnings;                         // of the present file; with --json
   const char *file;                         // the present one

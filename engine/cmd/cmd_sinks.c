@@ -1,4 +1,4 @@
-// cmd_sinks.c - `sluice sinks`: the kinds of destination that an engine has, and their settings, over the API.
+// cmd_sinks.c - `sluice sinks`: the kinds of destination of an engine, and their settings, over the API.
 #include "base/mem.h"
 #include "base/suggest.h"
 #include "cmd/api_list.h"
@@ -40,17 +40,19 @@ static const json_t *find(const json_t *items, const char *name, struct err *err
     if (strcmp(words[i], name) == 0) found = sink;
   }
   const char *meant = found ? NULL : suggest(name, words);
-  if (!found) err_set(err, meant ? "there is no sink '%s'; did you mean '%s'?" : "there is no sink '%s'", name, meant);
+  if (!found)
+    err_set(err, meant ? "there is no sink '%s'; did you mean '%s'?" : "there is no sink '%s'", name, meant);
   mem_free(words);
   return found;
 }
 
 // Whether a setting is needed: "yes", "no", or the setting and value that it is needed with.
 static const char *needed(const json_t *setting, char *room, size_t bytes) {
-  json_t *required = json_object_get(setting, "required"), *value;
-  const char *name;
-  if (!json_is_object(required)) return json_is_true(required) ? "yes" : "no";
-  json_object_foreach(required, name, value) snprintf(room, bytes, "with %s = %s", name, json_string_value(value));
+  json_t *required = json_object_get(setting, "required");
+  void *with = json_object_iter(required);
+  if (!with) return json_is_true(required) ? "yes" : "no";
+  const char *name = json_object_iter_key(with);
+  snprintf(room, bytes, "with %s = %s", name, text_of(required, name));
   return room;
 }
 
@@ -58,11 +60,8 @@ static void setting_row(struct table *table, const json_t *setting) {
   char room[300];
   const json_t *initial = json_object_get(setting, "default");
   char *value = initial ? mem_must(json_dumps(initial, JSON_ENCODE_ANY | JSON_COMPACT)) : NULL;
-  const char *row[] = {text_of(setting, "name"),
-                       text_of(setting, "type"),
-                       needed(setting, room, sizeof room),
-                       value ? value : "-",
-                       text_of(setting, "label")};
+  const char *row[] = {text_of(setting, "name"), text_of(setting, "type"), needed(setting, room, sizeof room),
+                       value ? value : "-", text_of(setting, "label")};
   table_row(table, row);
   free(value);
 }

@@ -81,7 +81,8 @@ static bool print_stream(struct control *c, json_t *stream) {
 
 static bool do_show(struct control *c, struct err *err) {
   char path[CONTROL_PATH_BYTES];
-  return control_stream_path(path, c->args[0], "", err) && print_stream(c, control_call(c, "GET", path, NULL, err));
+  return control_stream_path(path, c->args[0], "", err) &&
+         print_stream(c, control_call(c, "GET", path, NULL, err));
 }
 
 static bool do_create(struct control *c, struct err *err) {
@@ -124,7 +125,8 @@ static bool do_deactivate(struct control *c, struct err *err) {
 
 static bool do_delete(struct control *c, struct err *err) {
   char path[CONTROL_PATH_BYTES];
-  json_t *answer = control_stream_path(path, c->args[0], "", err) ? control_call(c, "DELETE", path, NULL, err) : NULL;
+  json_t *answer =
+      control_stream_path(path, c->args[0], "", err) ? control_call(c, "DELETE", path, NULL, err) : NULL;
   if (!answer) return false;
   if (c->json)
     control_print_json(answer);

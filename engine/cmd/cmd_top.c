@@ -16,7 +16,8 @@
 
 static const char usage[] =
     "usage: sluice top [--once] [--json]\n"
-    "Shows the streams and what they delivered and filtered a second, anew each second, until it is interrupted.\n"
+    "Shows the streams and what they delivered and filtered a second, anew each second, until it is "
+    "interrupted.\n"
     "  --once      one table, of one second; so also where the output is no terminal\n"
     "  --json      the same as JSON\n"
     "  --url URL   the engine (default: SLUICE_URL, else http://127.0.0.1:8080)\n"
@@ -31,7 +32,7 @@ enum { RATES = FILTERED + 1 }; // numbers that are shown by the second
 struct row {
   char *texts[TEXTS];
   int64_t numbers[NUMBERS];
-  double rates[RATES]; // a second; negative: not known yet
+  double rates[RATES]; // a second; negative: not known yet, or the engine has forgotten some
 };
 
 struct sample { // the streams at one time
@@ -84,7 +85,7 @@ static void set_rates(struct sample *now, const struct sample *before) {
     struct row *row = &now->rows[i];
     const struct row *was = find(before, i, row->texts[ID]);
     for (int n = 0; was && n < RATES; n++)
-      row->rates[n] = (double)(row->numbers[n] - was->numbers[n]) / seconds; // below 0: the engine forgot some
+      row->rates[n] = (double)(row->numbers[n] - was->numbers[n]) / seconds;
   }
 }
 
@@ -108,8 +109,8 @@ static const char *rate_cell(double rate, char room[32]) {
 }
 
 static void print_table(const struct sample *s, FILE *out) {
-  static const char *const heads[] = {"NAME", "SINK",    "STATE", "DELIVERED/S", "FILTERED/S",
-                                      "DEAD", "RETRIES", "LAG"};
+  static const char *const heads[] = {"NAME",       "SINK", "STATE",   "DELIVERED/S",
+                                      "FILTERED/S", "DEAD", "RETRIES", "LAG"};
   struct table *table = table_new(heads, sizeof heads / sizeof *heads);
   for (size_t i = 0; i < s->count; i++) {
     const struct row *row = &s->rows[i];
@@ -138,12 +139,12 @@ static void print_json(const struct sample *s) {
   json_t *items = mem_must(json_array());
   for (size_t i = 0; i < s->count; i++) {
     const struct row *row = &s->rows[i];
-    json_t *item = json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:I}", "id", row->texts[ID], "name", row->texts[NAME],
-        "sink", row->texts[SINK], "state", row->texts[STATE], "delivered_per_second",
-        rate_json(row->rates[DELIVERED]), "filtered_per_second", rate_json(row->rates[FILTERED]), "dead",
-        (json_int_t)row->numbers[DEAD], "retries", (json_int_t)row->numbers[RETRIES], "lag_records",
-        (json_int_t)row->numbers[LAG]);
+    json_t *item =
+        json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:I}", "id", row->texts[ID], "name",
+                  row->texts[NAME], "sink", row->texts[SINK], "state", row->texts[STATE],
+                  "delivered_per_second", rate_json(row->rates[DELIVERED]), "filtered_per_second",
+                  rate_json(row->rates[FILTERED]), "dead", (json_int_t)row->numbers[DEAD], "retries",
+                  (json_int_t)row->numbers[RETRIES], "lag_records", (json_int_t)row->numbers[LAG]);
     json_array_append_new(items, mem_must(item));
   }
   json_t *list = mem_must(json_pack("{s:o, s:n}", "items", items, "next"));
@@ -176,11 +177,15 @@ static bool once(struct api_call *api, bool json, struct err *err) {
   return ok && (fflush(stdout) == 0 || err_set(err, "nobody reads the output"));
 }
 
+// Ends by a signal, or when something is wrong.
 static bool live(struct api_call *api, struct err *err) {
   struct sample sample = {0};
   while (ask(api, &sample, err)) {
     draw(&sample);
-    if (fflush(stdout) != 0) break;
+    if (fflush(stdout) != 0) {
+      err_set(err, "nobody reads the output");
+      break;
+    }
     sleep(INTERVAL_S);
   }
   sample_fini(&sample);

@@ -12,7 +12,8 @@ json_t *control_call(struct control *c, const char *method, const char *path, co
                      struct err *err) {
   struct api_answer answer;
   char *text = body ? mem_must(json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15))) : NULL;
-  bool ok = api_call_must(c->api, method, path, body ? "application/json" : NULL, slice_of(text), &answer, err);
+  bool ok =
+      api_call_must(c->api, method, path, body ? "application/json" : NULL, slice_of(text), &answer, err);
   mem_free(text);
   if (!ok) return NULL;
   if (answer.body.len == 0) return json_object();

@@ -9,9 +9,9 @@
 
 struct request_print {
   struct outgoing out;
-  bool secrets;               // there are some; with other ones the sink is asked for each request again
-  char *settings;             // those, as JSON
-  struct sink_runner *runner; // of that sink: what the first one was given must hold
+  bool secrets;                 // there are some; with other ones the sink is asked for each request again
+  char *settings;               // those, as JSON
+  struct sink_runner *runner;   // of that sink: what the first one was given must hold
   struct sink_binding *binding; // NULL: the sink does not take them, so nothing is shown that it made
 };
 
@@ -77,7 +77,8 @@ static struct slice value_of(const char *line, size_t name_len) {
 // The value of the header with the line's name among others, which may stand in another order.
 static struct slice find_value(const char *const *lines, const char *line, size_t name_len) {
   for (; *lines; lines++)
-    if (strncasecmp(*lines, line, name_len) == 0 && (*lines)[name_len] == ':') return value_of(*lines, name_len);
+    if (strncasecmp(*lines, line, name_len) == 0 && (*lines)[name_len] == ':')
+      return value_of(*lines, name_len);
   return slice_of("");
 }
 
@@ -87,7 +88,8 @@ static void print_header(const char *line, const char *const *others) {
   struct slice value = value_of(line, name_len);
   printf("%.*s: ", (int)name_len, line);
   if (value.len && is_credential(line, name_len))
-    printf("%.*s********", strncasecmp(line, "authorization", name_len) == 0 ? scheme_len(value) : 0, value.at);
+    printf("%.*s********", strncasecmp(line, "authorization", name_len) == 0 ? scheme_len(value) : 0,
+           value.at);
   else
     masked_print(value, others ? find_value(others, line, name_len) : value, stdout);
   putchar('\n');

@@ -37,7 +37,8 @@ void screen_draw(struct slice text, FILE *terminal) {
   fputs("\033[H", terminal);
   for (size_t i = 0; i < shown; i++) {
     struct slice line = take_line(&text);
-    fprintf(terminal, i ? "%.*s\033[K\n" : "\033[1m%.*s\033[0m\033[K\n", (int)cut(line, size.ws_col), line.at);
+    fprintf(terminal, i ? "%.*s\033[K\n" : "\033[1m%.*s\033[0m\033[K\n", (int)cut(line, size.ws_col),
+            line.at);
   }
   if (shown < lines) fprintf(terminal, "and %zu more\033[K\n", lines - shown);
   fputs("\033[J", terminal);

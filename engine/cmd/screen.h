@@ -3,6 +3,6 @@
 #include "base/slice.h"
 #include <stdio.h>
 
-// Its first line in bold; lines are cut to the terminal's width, and their number to its height: the last line
-// then says how many more there are.
+// Its first line in bold; lines are cut to the terminal's width, and their number to its height: the last
+// line then says how many more there are.
 void screen_draw(struct slice text, FILE *terminal);
