@@ -1,6 +1,5 @@
 #include "flow/definition.h"
 #include "base/clock.h"
-#include "base/disk.h"
 #include "base/hash.h"
 #include "base/json_tape.h"
 #include "base/limits.h"
@@ -8,10 +7,10 @@
 #include "base/rand.h"
 #include "base/suggest.h"
 #include "flow/json_text.h"
+#include "flow/script_files.h"
 #include "journal/journal.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -120,37 +119,22 @@ static bool read_sink(struct definition *d, const struct definition_world *world
   return json_object_set_new(doc, "settings", checked) == 0 || err_set(err, "out of memory");
 }
 
-static bool good_script_name(const char *name) {
-  size_t len = strlen(name);
-  for (const char *c = name; *c; c++)
-    if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) && *c != '_' && *c != '-') return false;
-  return len >= 1 && len <= 64;
-}
-
 static char *read_shared_script(const struct definition_world *world, const char *name, size_t *len, struct err *err) {
-  if (!good_script_name(name)) return err_set(err, "'script_name' must be 1 to 64 of a-z, 0-9, '_' and '-'"), NULL;
-  char path[1024];
-  snprintf(path, sizeof path, "%s/%s.lua", world->scripts_folder, name);
-  char *source = disk_read_file(path, LIMIT_SCRIPT_SOURCE_BYTES, len, err);
+  char *source = script_files_read(world->scripts_folder, name, len, err);
   if (!source) err_prepend(err, "script_name '%s'", name);
   return source;
 }
 
 // {"stream":{...},"parameters" or "settings":{...}}, what a hook sees as ctx.
 static char *context_text(const struct definition *d, const char *field, json_t *value, size_t *len) {
-  json_t *organisation = d->organisation == JOURNAL_ALL ? json_null() : json_integer(d->organisation);
-  json_t *context = json_pack("{s:{s:s, s:s, s:o}, s:O}", "stream", "id", d->id, "name", d->name, "organisation_id", organisation,
-                              field, value);
-  char *text = context ? json_dumps(context, JSON_COMPACT) : NULL;
-  json_decref(context);
+  const int64_t *organisation = d->organisation == JOURNAL_ALL ? NULL : &d->organisation;
+  char *text = program_context(d->id, d->name, organisation, field, value);
   *len = text ? strlen(text) : 0;
   return text;
 }
 
 static char *sink_context_text(const struct definition *d, const json_t *doc, size_t *len) {
-  json_t *settings = json_copy(json_object_get(doc, "settings"));
-  for (size_t i = 0; settings && i < d->sink->setting_count; i++)
-    if (d->sink->settings[i].secret) json_object_del(settings, d->sink->settings[i].name);
+  json_t *settings = sink_open_settings(d->sink, json_object_get(doc, "settings"));
   char *text = settings ? context_text(d, "settings", settings, len) : NULL;
   json_decref(settings);
   return text;
