@@ -26,7 +26,7 @@ static void run_done(struct loop_task *task) {
 }
 
 void pool_trial(struct pool *pool, struct pool_trial *trial) {
-  assert(trial->count >= 1 && trial->count <= LIMIT_TRIAL_RECORDS);
+  assert(trial->count <= LIMIT_TRIAL_RECORDS);
   trial->end = POOL_TRIAL_FAILED;
   trial->err = (struct err){0};
   trial->results = trial->memory = NULL;
@@ -278,7 +278,7 @@ static bool take_results(struct trial_run *run, const char *why) {
   struct reading r = {.run = run, .trial = trial};
   uint32_t done = atomic_load(&run->sheet->done), taken = 0;
   if (done > trial->count) done = 0;
-  trial->results = mem_zero(trial->count, sizeof *trial->results);
+  trial->results = mem_zero(trial->count + 1, sizeof *trial->results);
   json_tape_init(&r.tape);
   bool ok = trial->results && take_notes(&r, done, &taken);
   json_tape_fini(&r.tape);
