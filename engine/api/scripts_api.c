@@ -139,13 +139,15 @@ static void errand_do(struct errand *e, void (*run)(struct work *work), void (*d
   work_desk_do(e->app->desk, &e->work);
 }
 
-// A file may hold anything; what the API takes is UTF-8.
 static void answer_script(struct errand *e, int status) {
   char version[SCRIPT_VERSION_BYTES];
+  json_t *source = json_stringn(e->source, e->len);
   script_files_version(slice_make(e->source, e->len), version);
-  answer_json(
-      e->request, status,
-      json_pack("{s:s, s:s%, s:s}", "name", e->name, "script", e->source, e->len, "version", version));
+  if (source)
+    answer_json(e->request, status,
+                json_pack("{s:s, s:o, s:s}", "name", e->name, "script", source, "version", version));
+  else // what the API takes is; a file may hold anything
+    http_answer_problem(e->request, 422, "%s is not UTF-8 text: mend the file", e->label);
 }
 
 static void read_script(struct work *work) {

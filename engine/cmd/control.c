@@ -29,6 +29,14 @@ bool control_stream_path(char path[CONTROL_PATH_BYTES], const char *id, const ch
   return (plain && len < CONTROL_PATH_BYTES) || err_set(err, "'%s' is no stream id", id);
 }
 
+bool control_name_file(const char *name, const char *file, struct err *err) {
+  struct err own = *err;
+  size_t len = strlen(name);
+  if (strncmp(own.text, name, len) != 0 || own.text[len] != ':') return false;
+  *err = (struct err){0};
+  return err_set(err, "%s%s", file, own.text + len);
+}
+
 void control_print_json(const json_t *value) {
   json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
   putchar('\n');

@@ -27,4 +27,7 @@ json_t *control_call(struct control *c, const char *method, const char *path, co
                      struct err *err);
 // "/api/v1/streams/ID" and what follows; false with err when the id can't be one.
 bool control_stream_path(char path[CONTROL_PATH_BYTES], const char *id, const char *rest, struct err *err);
+// Where the engine's words begin with "NAME:", for a source it was sent, puts the file's name there. Always returns
+// false.
+bool control_name_file(const char *name, const char *file, struct err *err);
 void control_print_json(const json_t *value);
