@@ -184,6 +184,6 @@ bool request_shown_make(struct request_shown *p, const struct sink_batch *batch,
             add_headers(p, made, &other, out) &&
             add_masked(p, body, made->body.at ? other.body : body, &out->body);
   outgoing_clear(&p->out);
-  place_all(p, out);
+  if (ok) place_all(p, out);
   return ok || err_set(err, "the request is too long to be shown, or memory is short");
 }
