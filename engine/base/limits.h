@@ -66,6 +66,7 @@ enum {
   LIMIT_TRIAL_BYTES = 4 << 20,        // these records together
   LIMIT_TRIAL_RESULT_BYTES = 8 << 20, // what the script makes of them, together
   LIMIT_TRIAL_MS = 2000,              // one trial, and one call's time more for each record
+  LIMIT_TRIAL_FETCHES = 512,          // blocks read to find an organisation's newest records
   LIMIT_TRIALS = 4,                   // trials in throw-away workers at a time; others queue
   LIMIT_SPEC_CASE_MS = 5000,          // one case of a spec, each hook before it, and the file itself: many records may pass in it
   LIMIT_SPEC_FILE_MS = 60000,         // all cases of a spec file: those that are left then fail
