@@ -67,6 +67,7 @@ static bool add(struct courier *c, struct courier_command *command) {
   turn_skip(c);
   struct stream *s = stream_new(c, command->definition, command->status, &command->err);
   if (!s) return false;
+  s->alarm = command->alarm;
   if (!restore(s, &command->err)) {
     stream_remove(s);
     return false;

@@ -33,6 +33,7 @@ struct outfit {
   struct definition *definition;
   struct sink_binding *binding;
   struct sink_limits limits;
+  bool worked; // its script has, with a record
 };
 
 enum lane_state {
@@ -104,6 +105,7 @@ struct stream { // what every record needs comes first
   struct heap_node breaker; // in the courier's timers while no request may go
   uint64_t letters_kept;    // dead letters on disk
   struct allowance log_lines;
+  struct stream_alarm *alarm;  // of its script; NULL: nobody hears it
 };
 
 // ---- stream.c ----
