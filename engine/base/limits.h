@@ -62,6 +62,12 @@ enum {
   LIMIT_CHECKS = 4,                   // scripts compiled in throw-away workers at a time; others queue
   LIMIT_CHECKS_KNOWN = 64,            // accepted scripts remembered, so that the same one is not compiled again
   LIMIT_CHECK_MS = 1000,              // one such compilation
+  LIMIT_TRIAL_RECORDS = 100,          // records that a script is tried on at once
+  LIMIT_TRIAL_BYTES = 4 << 20,        // these records together
+  LIMIT_TRIAL_RESULT_BYTES = 8 << 20, // what the script makes of them, together
+  LIMIT_TRIAL_MS = 2000,              // one trial, and one call's time more for each record
+  LIMIT_TRIAL_FETCHES = 512,          // blocks read to find an organisation's newest records
+  LIMIT_TRIALS = 4,                   // trials in throw-away workers at a time; others queue
   LIMIT_SPEC_CASE_MS = 5000,          // one case of a spec, each hook before it, and the file itself: many records may pass in it
   LIMIT_SPEC_FILE_MS = 60000,         // all cases of a spec file: those that are left then fail
   LIMIT_SPEC_SILENT_MS = 15000,       // a spec's process that has told nothing for so long is ended

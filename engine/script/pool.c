@@ -210,7 +210,7 @@ static void take_ring(struct pool *pool) {
 
 // Sleeps until something ended, was asked for, or is due; replaces workers that ended.
 static void wait_and_replace(struct pool *pool, bool ticks) {
-  struct pollfd fds[1 + LIMIT_CHECKS + POOL_WORKERS];
+  struct pollfd fds[1 + LIMIT_CHECKS + LIMIT_TRIALS + POOL_WORKERS];
   uint64_t deadline_ms = UINT64_MAX;
   fds[0] = (struct pollfd){.fd = pool->watch_fd, .events = POLLIN};
   for (unsigned i = 0; i < pool->worker_count; i++)
@@ -218,6 +218,7 @@ static void wait_and_replace(struct pool *pool, bool ticks) {
                                  .events = POLLIN};
   nfds_t count = 1 + pool->worker_count;
   count += pool_checks_fds(pool, fds + count, &deadline_ms);
+  count += pool_trials_fds(pool, fds + count, &deadline_ms);
   if (poll(fds, count, timeout_ms(pool, ticks, deadline_ms)) <= 0) return;
   if (fds[0].revents) take_ring(pool);
   for (unsigned i = 0; i < pool->worker_count; i++)
@@ -250,6 +251,8 @@ static void *watch(void *arg) {
     start_missing(pool);
     pool_checks_end(pool);
     pool_checks_start(pool);
+    pool_trials_end(pool);
+    pool_trials_start(pool);
   }
   end_workers(pool);
   return NULL;
@@ -301,6 +304,7 @@ struct pool *pool_new(const struct pool_options *options, struct err *err) {
   pthread_mutex_init(&pool->lock, NULL);
   pthread_cond_init(&pool->started, NULL);
   pool_checks_init(pool);
+  pool_trials_init(pool);
   bool ok = open_fds(pool, err) && fill(pool, options, err) && start_watch(pool, err);
   if (ok) return pool;
   err_prepend(err, "script workers");
@@ -316,6 +320,7 @@ void pool_free(struct pool *pool) {
     pthread_join(pool->watch, NULL);
   }
   pool_checks_fini(pool);
+  pool_trials_fini(pool);
   if (pool->watch_fd >= 0) close(pool->watch_fd);
   for (int i = 0; i < LIMIT_POOL_CLIENTS; i++)
     if (pool->bells[i] >= 0) close(pool->bells[i]);

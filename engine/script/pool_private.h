@@ -34,6 +34,19 @@ struct pool_checks { // of pool_check.c; the queue under the pool's lock, the re
   unsigned next_known;
 };
 
+struct pool_trials { // of pool_trial.c; as above
+  struct pool_trial *first, **last;
+  struct trial_run {
+    struct pool_trial *trial; // NULL: free
+    struct trial_sheet *sheet;
+    int sheet_fd, pidfd;
+    pid_t pid;
+    uint64_t begun_ms;
+    uint32_t seen_loaded, seen_done; // as last seen to change, and when
+    uint64_t seen_ms, seen_cpu_ms;
+  } runs[LIMIT_TRIALS];
+};
+
 struct pool {
   char *executable; // NULL: our own
   struct script_limits limits;
@@ -42,6 +55,7 @@ struct pool {
   int bells[LIMIT_POOL_CLIENTS]; // wake a client each: written by workers and by the watch thread
   atomic_uint clients;           // places given away
   struct pool_checks checks;
+  struct pool_trials trials;
   atomic_ulong kills, restarts;
 
   pthread_mutex_t lock;
@@ -63,6 +77,7 @@ void pool_job_begins(struct pool *pool, unsigned worker);
 struct worker_process *pool_process(struct pool *pool, unsigned worker, unsigned *generation);
 // Words out of shared memory, for people: what is no UTF-8 or can't be seen becomes '?'.
 void pool_clean(char *text, size_t len);
+void pool_clean_lines(char *text, size_t len); // the same, but for line ends
 
 // ---- the watch thread's part of pool_check.c ----
 void pool_checks_init(struct pool *pool);
@@ -71,3 +86,10 @@ void pool_checks_start(struct pool *pool); // those that wait, as places are fre
 // What to wait for: at most LIMIT_CHECKS descriptors, and when to look in any case.
 nfds_t pool_checks_fds(const struct pool *pool, struct pollfd *fds, uint64_t *deadline_ms);
 void pool_checks_end(struct pool *pool); // those whose process ended or is too late
+
+// ---- the watch thread's part of pool_trial.c, in the same way ----
+void pool_trials_init(struct pool *pool);
+void pool_trials_fini(struct pool *pool);
+void pool_trials_start(struct pool *pool);
+nfds_t pool_trials_fds(const struct pool *pool, struct pollfd *fds, uint64_t *deadline_ms); // LIMIT_TRIALS
+void pool_trials_end(struct pool *pool);

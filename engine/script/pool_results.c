@@ -58,7 +58,7 @@ void pool_clean(char *text, size_t len) {
   }
 }
 
-static void clean_lines(char *text, size_t len) {
+void pool_clean_lines(char *text, size_t len) {
   for (char *line = text, *end = text + len; line < end;) {
     char *stop = memchr(line, '\n', (size_t)(end - line));
     if (!stop) stop = end;
@@ -76,7 +76,7 @@ static bool take_result(struct pool_reader *r, const struct message_result *head
   for (uint32_t i = 0; i < head->output_count; i++)
     if (!take_output(&outputs[i], slice_make(bytes, head->output_bytes), &to[i])) return false;
   pool_clean(text, head->text_bytes);
-  clean_lines(text + head->text_bytes, head->log_bytes);
+  pool_clean_lines(text + head->text_bytes, head->log_bytes);
   r->results[r->count++] = (struct pool_result){.outcome = (enum script_outcome)head->outcome,
                                                 .line = head->line,
                                                 .spent_ns = head->spent_ns,

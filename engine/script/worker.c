@@ -6,6 +6,7 @@
 #include "script/worker_check.h"
 #include "script/worker_process.h"
 #include "script/worker_run.h"
+#include "script/worker_trial.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -264,5 +265,7 @@ int worker_main(int argc, char **argv) {
   // argv[0] is the program, argv[1] "worker".
   if (argc > 2 && strcmp(argv[2], "check") == 0)
     return worker_check_main(WORKER_FD_MEMORY, WORKER_FD_MEMORY + 1);
+  if (argc > 2 && strcmp(argv[2], "try") == 0)
+    return worker_trial_main(WORKER_FD_MEMORY, WORKER_FD_MEMORY + 1);
   return worker_run();
 }
