@@ -32,7 +32,7 @@ struct reload_file {
   struct spec_run *specs;
   struct sink *sink;                 // RELOAD_SINK: while streams are bound to it; the set's
   char cursor[DEFINITION_ID_BYTES];  // the last stream that was asked to take it over
-  unsigned renewing, taken, refusals; // streams: under way, done, that could not
+  unsigned asked, renewing, taken, refusals; // streams: in all, under way, done, that could not
   bool stepping;
   bool told; // streams have been told of what is wrong with it
 };

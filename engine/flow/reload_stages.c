@@ -48,7 +48,7 @@ static void taken_over(struct reload_file *f) {
 // Each renewal may be answered at once.
 static void renew_more(struct reload_file *f) {
   struct streams *streams = f->all->options.streams;
-  struct slice source = f->kind == RELOAD_SCRIPT ? slice_make(f->source, f->len) : (struct slice){0};
+  struct streams_renewal renewal = {.source = f->kind == RELOAD_SCRIPT ? slice_make(f->source, f->len) : (struct slice){0}};
   f->stepping = true;
   while (f->renewing < LIMIT_RELOAD_RENEWALS) {
     size_t i = streams_behind(streams, f->cursor);
@@ -57,7 +57,8 @@ static void renew_more(struct reload_file *f) {
     const struct stream_entry *entry = streams_at(streams, i);
     memcpy(f->cursor, entry->definition->id, sizeof f->cursor);
     f->renewing++;
-    streams_renew(streams, entry, source, renewed, f);
+    renewal.untried = f->asked++ >= LIMIT_RELOAD_TRIALS;
+    streams_renew(streams, entry, &renewal, renewed, f);
   }
   f->stepping = false;
   if (!f->renewing) taken_over(f);
@@ -66,7 +67,7 @@ static void renew_more(struct reload_file *f) {
 static void renew(struct reload_file *f) {
   f->state = RELOAD_RENEWS;
   f->refused[0] = f->cursor[0] = 0;
-  f->taken = f->refusals = 0;
+  f->asked = f->taken = f->refusals = 0;
   f->told = false;
   renew_more(f);
 }

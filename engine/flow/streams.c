@@ -103,9 +103,11 @@ struct change {
   struct stream_entry *entry; // CREATE: made when stored
   struct definition *next;    // CREATE, CHANGE
   bool resume;
+  bool untried; // its script was tried for streams like it, or ran before
   streams_done done;
   void *arg;
   struct pool_check check;
+  struct script_trial trial;
   struct store_write write;
   struct store_change changes[1 + SCRIPT_VERSIONS_CHANGES];
   struct script_versions versions;
@@ -290,10 +292,28 @@ static void store(struct change *c) {
   store_submit(c->all->options.store, &c->write);
 }
 
+static void tried(struct script_trial *trial) {
+  struct change *c = (struct change *)((char *)trial - offsetof(struct change, trial));
+  if (trial->ok) store(c);
+  else finish(c, trial->failed ? STREAMS_FAILED : STREAMS_REFUSED, &trial->err);
+}
+
+// On the records that came last, where it is to take the place of what works on them now.
+static void try_out(struct change *c) {
+  const struct streams_options *options = &c->all->options;
+  if (!c->entry || c->untried || !script_trial_wanted(c->entry->definition, c->next)) {
+    store(c);
+    return;
+  }
+  c->trial = (struct script_trial){.loop = options->loop, .pool = options->pool, .journal = options->journal, .old = c->entry->definition,
+                                   .next = c->next, .done = tried};
+  script_trial_begin(&c->trial);
+}
+
 static void compiled(struct pool_check *check) {
   struct change *c = (struct change *)((char *)check - offsetof(struct change, check));
   if (check->ok && check->facts.has_alert) err_set(&check->err, "alerts are not in this version: leave the alert hook out");
-  if (check->ok && !check->facts.has_alert) store(c);
+  if (check->ok && !check->facts.has_alert) try_out(c);
   else finish(c, STREAMS_REFUSED, &check->err);
 }
 
@@ -307,7 +327,7 @@ static void go_on(struct change *c, struct err *err) {
   struct slice script = definition_script(c->next);
   bool same = c->entry && strcmp(c->entry->definition->script_version, c->next->script_version) == 0;
   if (!script.len || same) {
-    store(c);
+    try_out(c);
     return;
   }
   c->check = (struct pool_check){.loop = c->all->options.loop, .name = c->next->program->script_name, .source = script,
@@ -348,11 +368,12 @@ void streams_set_active(struct streams *all, const struct stream_entry *entry, b
   go_on(c, &err);
 }
 
-void streams_renew(struct streams *all, const struct stream_entry *entry, struct slice source, streams_done done, void *arg) {
+void streams_renew(struct streams *all, const struct stream_entry *entry, const struct streams_renewal *renewal, streams_done done, void *arg) {
   struct change *c = begin(all, RENEW, entry, done, arg);
   if (!c) return;
   struct err err = {0};
-  c->next = definition_renew(&all->options.world, entry->definition, source, &err);
+  c->untried = renewal->untried;
+  c->next = definition_renew(&all->options.world, entry->definition, renewal->source, &err);
   go_on(c, &err);
 }
 
@@ -365,7 +386,7 @@ void streams_resume_with(struct streams *all, struct stream_entry *entry, struct
   }
   struct err why = *err;
   c->next = next;
-  c->resume = true;
+  c->resume = c->untried = true;
   go_on(c, &why);
 }
 

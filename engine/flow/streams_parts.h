@@ -1,6 +1,7 @@
 // streams_parts.h - what the modules around the list of streams share; for flow/ alone.
 #pragma once
 #include "base/list.h"
+#include "flow/script_trial.h"
 #include "flow/script_versions.h"
 #include "flow/streams.h"
 

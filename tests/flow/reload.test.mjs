@@ -241,7 +241,8 @@ test('SIGHUP looks at everything again, at what was refused, too', async (t) => 
 
 test('a version that fails for a hundred records gives way to the one before it, over a restart, too', async (t) => {
   const { engine, receiver } = await road(t);
-  const failing = 'return { api = 1, map = function(rec) return rec.no.such.field end }';
+  const failing = 'return { api = 1, map = function(rec) return rec.cost > 1 and rec.no.such.field or { id = rec.id } end }';
+  const dear = () => usage({ cost: 2 }); // what came before does not tell that it fails
   for (const shared of [true, false]) {
     const give = (text) => (shared ? script(engine, 'shared', text) : undefined);
     give(mapTo(1));
@@ -252,11 +253,11 @@ test('a version that fails for a hundred records gives way to the one before it,
     if (!shared) assert.equal((await engine.call('PATCH', `/api/v1/streams/${stream.id}`, { script: failing })).status, 200);
     await otherVersion(engine, stream, good);
     const bad = await versionOf(engine, stream);
-    await engine.send(many(60, usage));
+    await engine.send(many(60, dear));
     await settled(engine, stream);
     await engine.kill();
     await engine.start();
-    const sent = many(150, usage);
+    const sent = many(150, dear);
     const before = receiver.records.length;
     await engine.send(sent);
     await until(async () => (await versionOf(engine, stream)) === good, 'the version before');
@@ -272,6 +273,26 @@ test('a version that fails for a hundred records gives way to the one before it,
     assert.match(await lastError(engine, stream), /runs again/);
     await engine.call('DELETE', `/api/v1/streams/${stream.id}`);
   }
+});
+
+test('a version is tried on the last records before it takes over', async (t) => {
+  const { engine, receiver } = await road(t);
+  script(engine, 'shared', mapTo(1));
+  const shared = await engine.stream({ sink: 'rest_bulk', settings: { url: receiver.url }, script_name: 'shared' });
+  const own = await engine.stream({ sink: 'rest_bulk', settings: { url: receiver.url }, script: mapTo(1) });
+  const sent = many(20, usage);
+  await engine.send(sent);
+  await receiver.arrived(40);
+  const failing = 'return { api = 1,\n map = function(rec) return rec.no.such.field end }';
+  const patch = await engine.call('PATCH', `/api/v1/streams/${own.id}`, { script: failing });
+  assert.equal(patch.status, 422);
+  assert.match(patch.text, new RegExp(`tried on the last 20 records, it fails for each; record ${sent[0].id}: line 2: `));
+  script(engine, 'shared', failing);
+  await saysError(engine, shared, new RegExp(`tried on the last 20 records, it fails for each; record ${sent[0].id}: line 2: .*goes on`));
+  assert.equal(await versionOf(engine, own), await versionOf(engine, shared));
+  // What fails for some of them only is for its owner to judge.
+  const some = `return { api = 1, map = function(rec) if rec.id == ${sent[3].id} then error("no") end return { id = rec.id, version = 2 } end }`;
+  assert.equal((await engine.call('PATCH', `/api/v1/streams/${own.id}`, { script: some })).status, 200);
 });
 
 test('without a version that worked the stream is paused', async (t) => {
