@@ -95,7 +95,8 @@ static bool carry_out(struct courier *c, struct courier_command *command) {
   if (!s) return err_set(&command->err, "no such stream");
   if (command->order == COURIER_CHANGE) {
     if (!stream_redefine(s, command->definition, &command->err)) return false;
-    if (command->resume && command->definition->active) stream_resume(s);
+    if (command->redrive) redrive_begin(s);
+    else if (command->resume && command->definition->active) stream_resume(s);
     return true;
   }
   atomic_store(&s->status->unsettled_read, s->window.count);

@@ -55,6 +55,7 @@ struct courier_command {
   struct status *status;         // ADD
   struct stream_alarm *alarm;    // ADD; NULL: nobody hears it
   bool resume;                   // CHANGE: activate was asked for
+  bool redrive;                  // CHANGE: and the records that its script failed for are to be run again
   struct loop *reply;
   void (*done)(struct courier_command *command);
   bool ok;

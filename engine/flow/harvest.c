@@ -7,8 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { SCRIPT_FAILURES = 100 }; // in a row; then the stream pauses
-
 bool harvest_output(struct stream *s, const struct harvest_item *item, struct slice body, struct slice key, uint32_t number,
                     bool last) {
   struct batch_output output = {.ordinal = item->ordinal, .sequence = item->sequence, .id = item->id,
@@ -40,6 +38,7 @@ static void filtered(struct stream *s, const struct harvest_item *item, struct s
 
 static void worked(struct stream *s) {
   s->script_failures = 0;
+  if (s->row) redrive_forget(s);
   if (s->outfit->worked) return;
   s->outfit->worked = true;
   s->outfit->definition->script_fails = false;
@@ -57,9 +56,11 @@ static void dead(struct stream *s, const struct harvest_item *item, const char *
   lane_record_passed(s, item);
   saver_dead_letter(s, &letter);
   if (!s->outfit->worked) s->outfit->definition->script_fails = true;
-  if (++s->script_failures < SCRIPT_FAILURES || stream_stopped(s)) return;
+  s->script_failures++;
+  redrive_note(s, item);
+  if (s->script_failures < STREAM_SCRIPT_FAILURES || stream_stopped(s)) return;
   char text[STATUS_ERROR_BYTES];
-  snprintf(text, sizeof text, "the script failed for %d records in a row: %.400s", SCRIPT_FAILURES, why);
+  snprintf(text, sizeof text, "the script failed for %d records in a row: %.400s", STREAM_SCRIPT_FAILURES, why);
   stream_enter(s, STREAM_PAUSED, text);
   raise_alarm(s);
 }

@@ -216,6 +216,7 @@ void stream_rest(struct stream *s) {
   outfit_unref(s->outfit);
   outfit_unref(s->awaited);
   status_unref(s->status);
+  redrive_forget(s);
   mem_free(s);
 }
 

@@ -103,6 +103,7 @@ struct change {
   struct stream_entry *entry; // CREATE: made when stored
   struct definition *next;    // CREATE, CHANGE
   bool resume;
+  bool goes_back; // to the script's version before, with the records that the present one failed for
   bool untried; // its script was tried for streams like it, or ran before
   streams_done done;
   void *arg;
@@ -261,7 +262,7 @@ static void obeyed(struct courier_command *command) {
 
 static void command(struct change *c, enum courier_order order) {
   c->command = (struct courier_command){.order = order, .definition = c->next ? c->next : c->entry->definition, .status = c->entry->status, .alarm = &c->entry->alarm,
-                                        .resume = c->resume, .reply = c->all->options.loop, .done = obeyed};
+                                        .resume = c->resume, .redrive = c->goes_back, .reply = c->all->options.loop, .done = obeyed};
   courier_command(streams_courier(c->all, c->command.definition), &c->command);
 }
 
@@ -377,7 +378,7 @@ void streams_renew(struct streams *all, const struct stream_entry *entry, const 
   go_on(c, &err);
 }
 
-void streams_resume_with(struct streams *all, struct stream_entry *entry, struct definition *next, const struct err *err,
+void streams_go_back(struct streams *all, struct stream_entry *entry, struct definition *next, const struct err *err,
                          streams_done done, void *arg) {
   struct change *c = begin(all, RENEW, entry, done, arg);
   if (!c) {
@@ -386,7 +387,7 @@ void streams_resume_with(struct streams *all, struct stream_entry *entry, struct
   }
   struct err why = *err;
   c->next = next;
-  c->resume = c->untried = true;
+  c->goes_back = c->untried = true;
   go_on(c, &why);
 }
 

@@ -17,8 +17,9 @@ struct streams {
 // ---- streams.c ----
 struct stream_entry *streams_insert(struct streams *all, struct definition *definition); // takes its reference; NULL: out of memory
 struct courier *streams_courier(const struct streams *all, const struct definition *definition);
-// The stream with this definition (a reference that is taken; NULL: `err` says why there is none), which resumes when it has it.
-void streams_resume_with(struct streams *all, struct stream_entry *entry, struct definition *next, const struct err *err,
+// The stream with this definition (a reference that is taken; NULL: `err` says why there is none), which resumes with the records that
+// its script failed for.
+void streams_go_back(struct streams *all, struct stream_entry *entry, struct definition *next, const struct err *err,
                          streams_done done, void *arg);
 
 // ---- streams_rollback.c ----

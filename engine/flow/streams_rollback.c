@@ -61,6 +61,6 @@ void streams_roll_back(struct stream_entry *entry) {
   struct definition *next = NULL;
   if (source) next = definition_go_back(&all->options.world, d, slice_make(source, len), &err);
   else err_set(&err, "the version %s is not kept", d->good_version);
-  streams_resume_with(all, entry, next, &err, gone_back, NULL);
+  streams_go_back(all, entry, next, &err, gone_back, NULL);
   mem_free(source);
 }
