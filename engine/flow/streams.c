@@ -154,7 +154,7 @@ static void finish(struct change *c, enum streams_outcome outcome, const struct 
 }
 
 static struct change *begin(struct streams *all, enum stage_kind kind, const struct stream_entry *entry, streams_done done, void *arg) {
-  struct streams_answer answer = {.outcome = STREAMS_FAILED};
+  struct streams_answer answer = {.outcome = STREAMS_FAILED, .id = entry ? entry->definition->id : NULL};
   struct change *c = NULL;
   if (entry && entry->changing) {
     answer.outcome = STREAMS_BUSY;
