@@ -67,6 +67,7 @@ static bool add(struct courier *c, struct courier_command *command) {
   turn_skip(c);
   struct stream *s = stream_new(c, command->definition, command->status, &command->err);
   if (!s) return false;
+  s->alarm = command->alarm;
   if (!restore(s, &command->err)) {
     stream_remove(s);
     return false;
@@ -94,7 +95,8 @@ static bool carry_out(struct courier *c, struct courier_command *command) {
   if (!s) return err_set(&command->err, "no such stream");
   if (command->order == COURIER_CHANGE) {
     if (!stream_redefine(s, command->definition, &command->err)) return false;
-    if (command->resume && command->definition->active) stream_resume(s);
+    if (command->redrive) redrive_begin(s);
+    else if (command->resume && command->definition->active) stream_resume(s);
     return true;
   }
   atomic_store(&s->status->unsettled_read, s->window.count);

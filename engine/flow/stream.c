@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static const int64_t GIVE_UP_MS = 3 * 24 * 3600 * 1000LL;
 
@@ -215,6 +216,7 @@ void stream_rest(struct stream *s) {
   outfit_unref(s->outfit);
   outfit_unref(s->awaited);
   status_unref(s->status);
+  redrive_forget(s);
   mem_free(s);
 }
 
@@ -232,6 +234,8 @@ static void take_over(struct stream *s, struct outfit *outfit) {
     s->cursor = s->window.base;
   }
   if (s->outfit->definition->program != outfit->definition->program) forget_program(s);
+  if (strcmp(s->outfit->definition->script_version, outfit->definition->script_version) != 0) s->script_failures = 0;
+  else outfit->worked = s->outfit->worked;
   outfit_unref(s->outfit);
   s->outfit = outfit;
 }

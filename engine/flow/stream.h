@@ -25,7 +25,7 @@
 struct courier;
 struct stream;
 
-enum { STREAM_RECORDS_OUT = 2 * LIMIT_JOB_RECORDS, BREAKER_FAILURES = 5, STREAM_DEAD_IN_A_ROW = 100, STREAM_LOG_LINES = 10, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
+enum { STREAM_RECORDS_OUT = 2 * LIMIT_JOB_RECORDS, BREAKER_FAILURES = 5, STREAM_DEAD_IN_A_ROW = 100, STREAM_SCRIPT_FAILURES = 100, STREAM_LOG_LINES = 10, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
 
 // What a batch is made and sent with: one version of definition, script, sink and settings. Counted by its courier's thread.
 struct outfit {
@@ -33,6 +33,7 @@ struct outfit {
   struct definition *definition;
   struct sink_binding *binding;
   struct sink_limits limits;
+  bool worked; // its script has, with a record
 };
 
 enum lane_state {
@@ -104,6 +105,14 @@ struct stream { // what every record needs comes first
   struct heap_node breaker; // in the courier's timers while no request may go
   uint64_t letters_kept;    // dead letters on disk
   struct allowance log_lines;
+  struct failed_row { // records that its script failed for, without one in between that went well
+    uint32_t count;
+    struct failed_record {
+      uint64_t ordinal, sequence;
+    } records[STREAM_SCRIPT_FAILURES];
+  } *row;                      // NULL: none, or no memory for it
+  bool redriving;              // these are to be read again once no letter is on its way
+  struct stream_alarm *alarm;  // of its script; NULL: nobody hears it
 };
 
 // ---- stream.c ----
@@ -165,6 +174,13 @@ void harvest_free_jobs(struct courier *courier); // all that were ever made
 // Puts one output in its lane; false: out of memory, and the stream has shed.
 bool harvest_output(struct stream *s, const struct harvest_item *item, struct slice body, struct slice key, uint32_t number, bool last);
 
+// ---- redrive.c ----
+void redrive_note(struct stream *s, const struct harvest_item *item); // its script failed for it, too
+void redrive_forget(struct stream *s);                                // it worked
+// The records of the row are run again by the version that is there now, their letters go; then the stream resumes.
+void redrive_begin(struct stream *s);
+void redrive_go_on(struct stream *s); // a letter has ended: perhaps it was the last
+
 // ---- lane.c ----
 // Puts an output where its endpoint's records are, or in a lane that fills. Sets output->bucket. False: out of memory.
 bool lane_put(struct stream *s, const struct harvest_item *item, struct batch_output *output);
@@ -210,6 +226,11 @@ struct dead_letter {
   struct slice answer; // beginning of the receiver's answer
   uint32_t attempts;
 };
+enum { LETTER_KEY_BYTES = DEFINITION_ID_BYTES + 13, REDRIVE_POSITION_BYTES = 4 << 20 };
+struct slice saver_letter_key(char out[LETTER_KEY_BYTES], const char *id, uint64_t sequence, uint32_t number);
+bool saver_position(struct stream *s, struct buf *out); // as the store keeps it; false: out of memory
+void saver_letter_begun(struct stream *s);              // a write is out that the courier's end waits for
+void saver_letter_ended(struct stream *s);
 void saver_dead_letter(struct stream *s, const struct dead_letter *letter);
 // False: out of memory, nothing was done. (saver_dead_letter has the record read again then.)
 bool saver_try_dead_letter(struct stream *s, const struct dead_letter *letter);
