@@ -1,4 +1,5 @@
 // confine_test.c - what a confined process can't do: each thing is tried by a child that was confined.
+#include "base/clock.h"
 #include "base/limits.h"
 #include "script/confine.h"
 
@@ -141,11 +142,14 @@ static void work(long bell) {
     if (!grown) _exit(2);
     free(grown);
   }
+  char iso[CLOCK_ISO_BYTES];
+  if (strcmp(clock_iso(1763625600123, iso), "2025-11-20T08:00:00.123Z") != 0) _exit(4);
+  if (clock_thread_ns() == 0 || clock_ms() == 0) _exit(5);
   if (write((int)bell, &(uint64_t){1}, 8) < 0 && errno != EBADF) _exit(3);
 }
 
 static void what_a_worker_needs_is_there(void **state) {
-  // Memory of all sizes, and the bell.
+  // Memory of all sizes, clocks and dates, and the bell.
   (void)state;
   assert_int_equal(end_of(work, 50), 0);
 }
