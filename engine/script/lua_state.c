@@ -172,6 +172,7 @@ static void read_message(struct lua_state *s, struct lua_failure *failure) {
     if (line) failure->line = line;
     lua_text_clean(text, failure->text, sizeof failure->text);
     lua_explain(s, failure->line, failure->text, sizeof failure->text);
+    if (!failure->text[0]) snprintf(failure->text, sizeof failure->text, "error value is an empty text");
   } else {
     snprintf(failure->text, sizeof failure->text, "error value is a %s", lua_base_type(L, -1));
   }
