@@ -107,3 +107,46 @@ test('hostile scripts cost their own records and nothing else', { timeout: 24000
   assert.equal(engine.child.exitCode, null);
   assert.equal((await engine.call('GET', '/healthz')).status, 200);
 });
+
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
+const plain = wrapped('return { id = rec.id }');
+const looping = wrapped('if rec.id % 20 > 0 then while true do end end return { id = rec.id }'); // never 100 failures in a row
+
+// Records a ms that 19 healthy streams deliver; the 20th gets as many.
+async function rate(engine, receiver, organisations) {
+  const before = receiver.records.length, begun = performance.now(), rounds = 20, of = organisations.length;
+  for (let i = 0; i < rounds; i++) await engine.send(many(25 * of, (n) => usage({ organisation: { id: organisations[n % of] } })));
+  await receiver.arrived(before + rounds * 25 * (of - 1), 60000);
+  return (rounds * 25 * (of - 1)) / (performance.now() - begun);
+}
+
+test('one script in twenty that loops on its records costs the others two time-outs, then nothing', { timeout: 120000 }, async (t) => {
+  const engine = await Engine.start({ workers: 1, couriers: 1 }), receiver = await Receiver.start(), other = await Receiver.start();
+  t.after(async () => { await engine.end(); receiver.end(); other.end(); });
+  const organisations = many(20, (i) => 600000 + i), streams = [];
+  for (const organisation_id of organisations)
+    streams.push(await engine.stream({ sink: 'rest_bulk', organisation_id, settings: { url: organisation_id === 600019 ? other.url : receiver.url },
+      script: organisation_id === 600019 ? looping : plain }));
+  const hostile = streams[19].id, turn = (how) => engine.call('POST', `/api/v1/streams/${hostile}/${how}`);
+  await turn('deactivate');
+  for (let i = 0; i < 3; i++) await rate(engine, receiver, organisations);
+  await turn('activate');
+  const begun = performance.now();
+  await engine.send(organisations.map((id) => usage({ organisation: { id } })));
+  await receiver.arrived(3 * 20 * 25 * 19 + 19);
+  const waited = performance.now() - begun; // 1,500 records of the hostile one lie before these
+  const alone = [], beside = [];
+  for (let i = 0; i < 5; i++) { // by turns, so that both see the same noise
+    await turn('deactivate');
+    alone.push(await rate(engine, receiver, organisations));
+    await turn('activate');
+    beside.push(await rate(engine, receiver, organisations));
+  }
+  const status = await engine.status(hostile);
+  const ratio = median(beside) / median(alone);
+  console.log(`beside a script that loops: the others waited ${waited.toFixed(0)} ms, then worked at ${(100 * ratio).toFixed(0)} %`);
+  assert.ok(status.dead >= 2 && new Date(status.slowed_until) > new Date(), JSON.stringify(status));
+  assert.match(engine.log, new RegExp(`stream=${hostile} doing=slow_down`));
+  assert.ok(waited < 5000, `the others waited ${waited} ms`); // 150 on a quiet machine; all of them looping here would be 70,000
+  assert.ok(ratio > 0.5, `${alone} records a ms alone, ${beside} beside`); // 0.95 and more on a quiet machine; 0.02 where all wait
+});
