@@ -82,14 +82,14 @@ static int allow_some(scmp_filter_ctx filter) {
     int call;
     struct scmp_arg_cmp with;
   } some[] = {
-      {SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
-      {SCMP_SYS(futex), SCMP_A1(SCMP_CMP_EQ, FUTEX_WAIT)},
-      {SCMP_SYS(futex), SCMP_A1(SCMP_CMP_EQ, FUTEX_WAKE_PRIVATE)},
-      {SCMP_SYS(write), SCMP_A0(SCMP_CMP_GE, FIRST_WRITTEN)},
+      {SCMP_SYS(mmap), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
+      {SCMP_SYS(futex), {1, SCMP_CMP_EQ, FUTEX_WAIT, 0}},
+      {SCMP_SYS(futex), {1, SCMP_CMP_EQ, FUTEX_WAKE_PRIVATE, 0}},
+      {SCMP_SYS(write), {0, SCMP_CMP_GE, FIRST_WRITTEN, 0}},
   };
   int failed = 0;
   for (size_t i = 0; !failed && i < sizeof some / sizeof some[0]; i++)
-    failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, some[i].call, 1, some[i].with);
+    failed = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, some[i].call, 1, &some[i].with);
   return failed;
 }
 

@@ -102,27 +102,27 @@ return { a.x }
 local a, b = {}, {}
 setmetatable(a, { __newindex = b }) setmetatable(b, { __newindex = a })
 a.x = 1
---- sorting for ever: timeout, killed
+--- sorting for ever: timeout
 local t = {} for i = 1, 10000 do t[i] = i end
 while true do table.sort(t) end
---- sorting texts that are alike for ever: timeout, killed
+--- sorting texts that are alike for ever: timeout
 local t, s = {}, ("x"):rep(1000)
 for i = 1, 8000 do t[i] = s .. i end
 while true do table.sort(t) end
 --- inserting in front of a long list: timeout, killed
 local t = {} for i = 1, 3e5 do t[i] = i end
 while true do table.insert(t, 1, 0) table.remove(t, 1) end
---- upper and lower of a megabyte: timeout, killed
+--- upper and lower of a megabyte: timeout
 local s = ("x"):rep(2 ^ 20) while true do s:upper() s:lower() s:reverse() end
 --- comparing a megabyte: timeout, killed
 local a = ("x"):rep(2 ^ 20) local b = a .. "a" local c = a .. "b" while true do local d = b < c end
---- numbers of a megabyte of digits: timeout, killed
+--- numbers of a megabyte of digits: timeout
 local s = ("1"):rep(2 ^ 20) while true do tonumber(s) end
---- numbers in another base: timeout, killed
+--- numbers in another base: timeout
 local s = ("z"):rep(2 ^ 20) while true do tonumber(s, 36) end
---- reading times from long texts: timeout, killed
+--- reading times from long texts: timeout
 local s = "2026-01-01T00:00:00." .. ("1"):rep(2 ^ 20) while true do time.parse(s) end
---- writing JSON for ever: timeout, killed
+--- writing JSON for ever: timeout
 local t = {} for i = 1, 1000 do t[i] = ("x"):rep(200) end
 while true do json.encode(t) end
 --- logging for ever: timeout, killed
@@ -137,13 +137,13 @@ while true do for k in pairs(rec) do end end
 while true do local n = #rec end
 --- get with a long path: timeout, killed, failed
 local p = ("a."):rep(2 ^ 18) .. "a" while true do get(rec, p) end
---- unpacking for ever: timeout, killed
+--- unpacking for ever: timeout
 local t = {} for i = 1, 7000 do t[i] = i end
 while true do select("#", unpack(t)) end
---- joining for ever: timeout, killed, memory
+--- joining for ever: timeout, memory
 local t = {} for i = 1, 1e5 do t[i] = "xxxxxxxxxx" end
 while true do table.concat(t) end
---- byte of many: timeout, killed
+--- byte of many: timeout
 local s = ("x"):rep(5000) while true do s:byte(1, 5000) end
 --- collecting garbage for ever: timeout, killed, memory
 while true do local t = {} for i = 1, 1000 do t = { t } end end
