@@ -35,7 +35,7 @@ static bool is_over(const struct stream *s) {
 static void come_back(struct stream *s) {
   s->conduct.penalty_until_ms = 0;
   atomic_store(&s->status->slowed_until_ms, 0);
-  log_info("stream=%s doing=speed_up reason=\"its script's ten minutes are over\"", s->outfit->definition->id);
+  log_info("stream=%s doing=speed_up reason=\"its script runs among the others again\"", s->outfit->definition->id);
 }
 
 bool penalty_follow(struct stream *s) {

@@ -17,7 +17,9 @@ static int pass_on(lua_State *L) {
 
 // The same for one that works through a text, which may be long.
 static int work_through(lua_State *L) {
-  if (lua_type(L, 1) == LUA_TSTRING) lua_state_work(lua_state_of(L), lua_objlen(L, 1) / 4);
+  size_t len;
+  luaL_checklstring(L, 1, &len); // here, where an error tells the function's name
+  lua_state_work(lua_state_of(L), len / 4);
   return pass_on(L);
 }
 

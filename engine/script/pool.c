@@ -159,7 +159,7 @@ static bool is_stuck(const struct pool *pool, const struct pool_worker *w, uint6
   enum { HOOKS = 3 };
   bool penalty = w == &pool->workers[pool_penalty_worker(pool)];
   uint64_t hook_ms = pool->limits.call_ms ? pool->limits.call_ms : LIMIT_SCRIPT_MS;
-  if (w->call.same_ms >= LIMIT_WORKER_SILENT_MS) return true;
+  if (w->call.same_ms >= LIMIT_WORKER_SILENT_MS + HOOKS * hook_ms) return true;
   return w->call.seen % 2 && (is_over(&w->part, hook_ms + LIMIT_WORKER_STUCK_MS, cpu_ns, penalty) ||
                               is_over(&w->call, HOOKS * hook_ms + LIMIT_WORKER_STUCK_MS, cpu_ns, penalty));
 }

@@ -85,6 +85,33 @@ static void the_penalty_worker_runs_each_record(void **state) {
   assert_int_equal(numbers.kills + numbers.restarts, 0);
 }
 
+static void a_new_version_starts_afresh(void **state) {
+  // Among the others, with neither time-outs nor strikes to its name.
+  (void)state;
+  struct err err = {0};
+  w.script = LOOPS;
+  stream_open(&w, "rest_bulk", "{}", 8);
+  w.sent = 97;
+  send_of_one_endpoint(5);
+  w.sent = 5;
+  run_until(&w, all_settled);
+  assert_int_equal(w.stream->worker, pool_penalty_worker(w.pool));
+  struct definition_world world = {.sinks = w.sinks, .scripts_folder = w.folder};
+  json_t *change = json_pack("{s:s}", "script", "return { api = 1 }");
+  struct definition *next = definition_change(&world, w.definition, change, &err);
+  json_decref(change);
+  assert_string_equal(err.text, "");
+  obey(&w, COURIER_CHANGE, next, false);
+  definition_unref(w.definition);
+  w.definition = next;
+  w.sent = 200;
+  send_of_one_endpoint(5);
+  w.sent = 10;
+  run_until(&w, all_settled);
+  assert_int_equal(w.stream->worker, 0);
+  assert_int_equal(w.stream->conduct.penalty_until_ms, 0);
+}
+
 static void the_third_crash_disables_the_script(void **state) {
   // Each record that crashed is a dead letter; the rest waits. Activated, it has three more.
   (void)state;
@@ -105,6 +132,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(two_time_outs_move_a_stream_and_lose_nothing, open_world, close_world),
       cmocka_unit_test_setup_teardown(the_penalty_worker_runs_each_record, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_new_version_starts_afresh, open_world, close_world),
       cmocka_unit_test_setup_teardown(the_third_crash_disables_the_script, open_world, close_world),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -251,10 +251,9 @@ static void expect_time_outs(struct run *run, uint32_t index, const struct pool_
 }
 
 static void a_second_time_out_puts_off_what_is_behind_it(void **state) {
-  // In this job and the next, until the program is forgotten; the penalty worker, started for its first job, runs all.
-  (void)state;
-  const char *script = "return { api = 1, map = function(rec) while rec.id > 0 do end return { id = rec.id } end }";
-  struct program *program = program_of(script, "", "s"), *good = program_of(ECHO, "", "s0");
+  (void)state; // In this job and the next, until the program is forgotten; the penalty worker, started for its first job, runs all.
+  struct program *good = program_of(ECHO, "", "s0"), *program = program_of(
+      "return { api = 1, map = function(rec) while rec.id > 0 do end return { id = rec.id } end }", "", "s");
   struct run run = {.check = expect_put_off}, behind = {.first_id = 1}, other = {.check = expect_echo};
   begin_somehow(0, program, &run, 20);
   begin_somehow(0, program, &behind, 5);
