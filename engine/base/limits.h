@@ -45,7 +45,7 @@ enum {
   LIMIT_ALERT_SILENCE_S = 300,        // default of an alert's for_s
   LIMIT_REASON_BYTES = 64,            // a filter's reason: it becomes a metric's label
   LIMIT_WORKER_BYTES = 512 << 20,     // a worker's Lua states together; idle ones go first
-  LIMIT_WORKER_STUCK_MS = 100,        // a call that has not ended by then gets its worker killed
+  LIMIT_WORKER_STUCK_MS = 20,         // past its time limit, a hook that has not ended gets its worker killed
   LIMIT_RING_BYTES = 2 << 20,         // one direction between a courier and a worker; holds the longest record
   LIMIT_JOB_RECORDS = 256,            // records of one job for a worker
   LIMIT_JOB_BYTES = 192 << 10,        // bytes of one job, unless it is a single record
@@ -55,7 +55,8 @@ enum {
   LIMIT_WAKE_US = 1000,               // the same in time, so that a slow script does not hold back what is done
   LIMIT_WORKER_CONTEXTS = 16384,      // contexts set in one Lua state, half a KB each; the least recently used goes first
   LIMIT_WORKER_DATA_BYTES = 1 << 30,  // a worker's private memory: states, their sources, and slack
-  LIMIT_WORKER_TICK_MS = 20,          // how often the running calls are looked at
+  LIMIT_WORKER_SHARED_BYTES = 768 << 20, // its address space beyond that: the rings of all clients, each mapped twice, and the program
+  LIMIT_WORKER_TICK_MS = 10,          // how often the running calls are looked at
   LIMIT_WORKER_SILENT_MS = 10000,     // a worker with jobs that gives no sign of life gets killed
   LIMIT_WORKER_START_MS = 5000,       // from a worker's start to its readiness
   LIMIT_WORKER_AGAIN_MS = 1000,       // before a worker that could not even start is tried again

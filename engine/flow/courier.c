@@ -139,7 +139,7 @@ static bool make_parts(struct courier *c, struct err *err) {
 }
 
 struct courier *courier_new(const struct courier_options *options, struct err *err) {
-  unsigned workers = pool_workers(options->pool);
+  unsigned workers = pool_places(options->pool);
   struct courier *c = mem_zero(1, sizeof *c);
   if (c) c->workers = mem_zero(workers, sizeof *c->workers);
   if (!c || !c->workers) {

@@ -113,6 +113,11 @@ static void take_results(struct harvest_part *part, const struct harvest_item *i
       break;
     case SCRIPT_FAILED: case SCRIPT_TIMEOUT: case SCRIPT_MEMORY:
       failed(s, item, rs);
+      if (rs->outcome == SCRIPT_TIMEOUT) penalty_timed_out(s);
+      break;
+    case SCRIPT_PUT_OFF:
+      part->seen--;
+      penalty_begin(s);
       break;
     }
   }
@@ -147,6 +152,7 @@ static void lost(const struct harvest_job *h, struct harvest_part *part, uint32_
     char text[200];
     snprintf(text, sizeof text, "the script's worker was ended at this record: %s", why);
     dead(s, item, text, 0);
+    penalty_struck(s, why);
     part->seen++;
   }
   read_rest_again(h, part);

@@ -158,6 +158,8 @@ json_t *status_show(struct status *status, const char *script_version) {
   static const char *const names[STATUS_COUNTS] = {"delivered", "filtered", "dead", "expired", "retries"};
   for (int i = 0; shown && i < STATUS_COUNTS; i++)
     json_object_set_new(shown, names[i], json_integer((json_int_t)atomic_load(&status->counts[i])));
+  int64_t slowed = atomic_load(&status->slowed_until_ms);
+  if (shown) json_object_set_new(shown, "slowed_until", time_or_null(slowed > clock_ms() ? slowed : 0));
   if (shown) json_object_set_new(shown, "script_version", script_version ? json_string(script_version) : json_null());
   return shown;
 }

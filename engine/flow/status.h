@@ -35,6 +35,7 @@ struct status {
   _Atomic uint64_t script_ns;               // spent in its script and its sink's map, since the start
   _Atomic uint64_t position;
   _Atomic int64_t settled_ms, last_delivery_ms;
+  _Atomic int64_t slowed_until_ms; // its script runs at low priority until then; 0: it does not
   atomic_int last_http_status;
   pthread_mutex_t lock; // for what follows
   char *last_error;    // NULL: none

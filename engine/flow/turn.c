@@ -152,7 +152,7 @@ static void feed_ready(struct courier *c) {
   struct list turn, *link;
   list_move(&c->ready, &turn); // those that wake others or themselves come in the next turn
   while ((link = list_pop(&turn))) feed_stream(list_item(link, struct stream, ready_link));
-  for (unsigned i = 0; i < pool_workers(c->options.pool); i++) feed_commit(c, i);
+  for (unsigned i = 0; i < pool_places(c->options.pool); i++) feed_commit(c, i);
 }
 
 void turn_tick(struct loop_timer *timer) {
@@ -164,7 +164,7 @@ void turn_tick(struct loop_timer *timer) {
 
 // As many of those that wait as there is room for jobs.
 static void end_starving(struct courier *c) {
-  for (unsigned i = 0; i < pool_workers(c->options.pool); i++) {
+  for (unsigned i = 0; i < pool_places(c->options.pool); i++) {
     struct courier_worker *w = &c->workers[i];
     struct list *link;
     for (uint32_t n = w->jobs; !w->full && n < COURIER_WORKER_JOBS && (link = list_pop(&w->starved)); n++)
