@@ -159,6 +159,11 @@ static bool read_body(struct attempt *a, struct route_call *call) {
   struct json_tape tape;
   struct json_fault fault;
   struct err err = {0};
+  if (body.len > LIMIT_TRIAL_BODY_BYTES) {
+    http_answer_problem(call->request, 413, "a trial's body is %d MB at most: try fewer records",
+                        LIMIT_TRIAL_BODY_BYTES >> 20);
+    return false;
+  }
   json_tape_init(&tape);
   tape.max_bytes = body.len;
   tape.max_depth = LIMIT_JSON_DEPTH + 2;

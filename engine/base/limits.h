@@ -21,6 +21,7 @@ enum {
   LIMIT_DEDUPE_BYTES = 48 << 20,      // memory of the duplicate window: hash set and filters
   LIMIT_DEDUPE_REPLAY = 2 << 20,      // records whose identities a start reads back at most, so that it is quick
   LIMIT_SCRIPT_SOURCE_BYTES = 64 << 10,
+  LIMIT_SHARED_SCRIPTS = 10000,       // files of the scripts folder that the API makes
   LIMIT_RESULT_DEPTH = 16,            // tables inside each other in a script's result
   LIMIT_RESULT_NODES = 2000,          // values in a script's result
   LIMIT_RESULT_BYTES = 256 << 10,     // a script's result as JSON; a record passed on whole may be a record long
@@ -67,6 +68,7 @@ enum {
   LIMIT_TRIAL_BYTES = 4 << 20,        // these records together
   LIMIT_TRIAL_RESULT_BYTES = 8 << 20, // what the script makes of them, together
   LIMIT_TRIAL_MS = 2000,              // one trial, and one call's time more for each record
+  LIMIT_TRIAL_BODY_BYTES = 5 << 20,   // a request for a trial: these, a script, parameters and settings
   LIMIT_TRIAL_FETCHES = 512,          // blocks read to find an organisation's newest records
   LIMIT_TRIALS_ASKED = 32,            // trials asked for over HTTP and not answered: each may hold some 20 MB for a moment
   LIMIT_TRIALS = 4,                   // trials in throw-away workers at a time; others queue

@@ -3,7 +3,7 @@ import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Engine } from '../support/engine.mjs';
+import { Engine, until } from '../support/engine.mjs';
 import { Receiver } from '../support/receiver.mjs';
 import { event, usage, many } from '../support/records.mjs';
 import { run } from '../support/shell.mjs';
@@ -192,6 +192,7 @@ test('bodies that are wrong are refused with what to do', async () => {
     [{ script: ' '.repeat(70000), records }, /65536/], [[1], /object/],
     [{ script: ECHO, records: many(5, () => usage({ pad: 'x'.repeat(900000) })) }, /4 MB/],
   ]) problem(await tryOut(body), 422, words);
+  problem(await tryOut({ script: ECHO, records: many(6, () => usage({ pad: 'x'.repeat(900000) })) }), 413, /5 MB/);
   problem(await tryOut('{"script":'), 400, /line 1/);
   problem(await engine.call('POST', '/api/v1/scripts/try', { script: ECHO }, { Authorization: 'Bearer x' }), 401, /token/);
 });
@@ -220,6 +221,22 @@ test('a shared script is written, shown, listed, used and removed', async () => 
   assert.equal((await api('DELETE', '/big-ones_2')).status, 200);
   problem(await api('DELETE', '/big-ones_2'), 404, /big-ones_2/);
   problem(await api('GET', '/big-ones_2'), 404, /big-ones_2/);
+});
+
+test('a stream goes on with the version that was put last', async (t) => {
+  const mine = await Receiver.start();
+  t.after(() => mine.end());
+  await api('PUT', '/growing', { script: 'return { api = 1, map = function(r) return { v = 1, id = r.id } end }' });
+  const { id } = await engine.stream({ sink: 'rest', settings: { url: mine.url }, script_name: 'growing', organisation_id: 70020 });
+  const send = () => engine.send([usage({ organisation: { id: 70020 } })]);
+  await send();
+  assert.equal((await mine.arrived(1))[0].v, 1);
+  const { version } = (await api('PUT', '/growing', { script: 'return { api = 1, map = function(r) return { v = 2, id = r.id } end }' })).json;
+  await until(async () => (await engine.status(id)).script_version === version, 'the new version');
+  await send();
+  assert.equal((await mine.arrived(2))[1].v, 2);
+  await engine.call('DELETE', `/api/v1/streams/${id}`);
+  assert.equal((await api('DELETE', '/growing')).status, 200);
 });
 
 test('a file that is no text is told as such', async () => {

@@ -136,6 +136,23 @@ static void the_list_is_in_order_and_in_pages(void **state) {
   assert_int_equal(seen, FILES);
 }
 
+static void there_are_so_many_and_no_more(void **state) {
+  // A new one is refused in words; an old one can still be changed.
+  (void)state;
+  char path[128];
+  for (int i = 0; i < LIMIT_SHARED_SCRIPTS; i++) {
+    snprintf(path, sizeof path, "%s/n%d.lua", folder, i);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+  }
+  struct err err = {0};
+  assert_false(script_files_write(folder, "another", slice_of("x"), &err));
+  assert_non_null(strstr(err.text, "remove some"));
+  assert_true(script_files_write(folder, "n5", slice_of("x"), NULL));
+  expect("n5", "x");
+}
+
 static void a_folder_that_can_not_be_read_is_an_error(void **state) {
   // One that is not there is empty.
   (void)state;
@@ -166,6 +183,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(what_is_written_is_read_and_removed, setup, teardown),
       cmocka_unit_test_setup_teardown(a_failing_disk_leaves_the_old_version, setup, teardown),
       cmocka_unit_test_setup_teardown(the_list_is_in_order_and_in_pages, setup, teardown),
+      cmocka_unit_test_setup_teardown(there_are_so_many_and_no_more, setup, teardown),
       cmocka_unit_test_setup_teardown(a_folder_that_can_not_be_read_is_an_error, setup, teardown),
       cmocka_unit_test(a_version_is_the_source_s),
   };
