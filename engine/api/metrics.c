@@ -99,6 +99,15 @@ static bool write_script_seconds(struct buf *b, const struct streams *all) {
   return ok;
 }
 
+static bool write_versions(struct buf *b, const struct streams *all) {
+  bool ok = head(b, "sluice_stream_script_version", "gauge", "1 for the version of its script that a stream runs.");
+  for (size_t i = 0; ok && i < streams_count(all); i++) {
+    const struct definition *d = streams_at(all, i)->definition;
+    if (d->script_version[0]) ok = buf_printf(b, "sluice_stream_script_version{stream=\"%s\",version=\"%s\"} 1\n", d->id, d->script_version);
+  }
+  return ok;
+}
+
 static bool write_lag(struct buf *b, const struct streams *all) {
   bool ok = head(b, "sluice_stream_lag_records", "gauge", "Records matched and not settled.");
   for (size_t i = 0; ok && i < streams_count(all); i++)
@@ -143,7 +152,7 @@ void metrics_get(struct route_call *call) {
   bool ok = write_ingest(&text, call->app) && write_journal(&text, call->app->journal) && write_workers(&text, call->app->pool) &&
             plain(&text, "sluice_batch_bytes", "gauge", "Memory of all batches.", (double)atomic_load(&call->app->budget->used));
   for (size_t i = 0; ok && i < sizeof counters / sizeof *counters; i++) ok = write_counter(&text, all, i);
-  ok = ok && write_filtered(&text, all) && write_script_seconds(&text, all) && write_lag(&text, all) && write_requests(&text);
+  ok = ok && write_filtered(&text, all) && write_script_seconds(&text, all) && write_versions(&text, all) && write_lag(&text, all) && write_requests(&text);
   if (ok) http_answer(call->request, 200, "text/plain; version=0.0.4", buf_slice(&text));
   else http_answer_problem(call->request, 503, "out of memory: try again");
   buf_fini(&text);

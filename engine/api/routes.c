@@ -25,6 +25,11 @@ static const struct route {
     {HTTP_GET, "/api/v1/streams/*/dead-letters", OPERATOR, dead_letters_list},
     {HTTP_GET, "/api/v1/sinks", OPERATOR, sinks_list},
     {HTTP_GET, "/api/v1/fields", OPERATOR, fields_get},
+    {HTTP_GET, "/api/v1/scripts", OPERATOR, scripts_list},
+    {HTTP_POST, "/api/v1/scripts/try", OPERATOR, scripts_try},
+    {HTTP_GET, "/api/v1/scripts/*", OPERATOR, scripts_get},
+    {HTTP_PUT, "/api/v1/scripts/*", OPERATOR, scripts_put},
+    {HTTP_DELETE, "/api/v1/scripts/*", OPERATOR, scripts_delete},
     {HTTP_GET, "/", ANYONE, root_get},
     {HTTP_GET, "/healthz", ANYONE, health_get},
     {HTTP_GET, "/readyz", ANYONE, ready_get},
@@ -33,7 +38,6 @@ static const struct route {
 
 // The API's, and not yet made: whoever asks is told so, whatever the method.
 static const char *const later[] = {
-    "/api/v1/scripts/*",
     "/api/v1/tokens",
     "/api/v1/tokens/*",
     "/api/v1/users",

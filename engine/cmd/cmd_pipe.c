@@ -1,16 +1,16 @@
 // cmd_pipe.c - `sluice pipe`: records on stdin through a script (and a sink) to stdout, as a stream would make them.
 //
 // One record at a time, so the memory does not grow with the input. What is dropped is counted on stderr by reason.
-#include "base/clock.h"
 #include "base/disk.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
-#include "cmd/trial.h"
 #include "cmd/pipe_sink.h"
-#include "script/windows.h"
+#include "cmd/trial.h"
 #include "script/script.h"
+#include "script/spec_record.h"
+#include "script/windows.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -37,8 +37,10 @@ struct piping {
 static int usage(void) {
   puts("usage: sluice pipe SCRIPT.lua [--sink NAME --set k=v ...] [--sinks FOLDER]\n\n"
        "Reads records, one a line, on stdin and prints what a stream with this script would make of them.\n"
-       "With --sink, prints the requests that would be sent. Dropped records are counted on stderr by reason;\n"
-       "what the script logs and the alerts it raises are shown there, too.\n"
+       "With --sink, prints the requests that would be sent, secrets as stars, bodies as they are before gzip;\n"
+       "their webhook-id is made of the stream \"st_pipe\" and the numbers of the lines.\n"
+       "Dropped records are counted on stderr by reason; what the script logs and the alerts it raises are shown\n"
+       "there, too.\n"
        "Exit 1 when the script failed for a record or a line was no record.");
   return 0;
 }
@@ -118,13 +120,16 @@ static bool run_record(struct piping *p, const struct record_header *header, str
 }
 
 static bool run_line(struct piping *p, struct slice text, struct err *err) {
-  struct json_fault fault;
   struct err why = {0};
-  struct record_header header = {.received_ms = clock_ms(), .sequence = p->line};
-  if (!json_tape_parse(&p->tape, text, &fault)) err_set(&why, "%s (byte %zu)", fault.what, fault.at);
-  else if (record_read_header(&p->tape, &header, &why)) return run_record(p, &header, err);
-  p->broken++;
-  fprintf(stderr, "line %lu: %s\n", p->line, why.text);
+  struct record_header header;
+  if (!spec_record_read(&p->tape, text, &header, &why)) {
+    p->broken++;
+    fprintf(stderr, "line %lu: %s\n", p->line, why.text);
+    return true;
+  }
+  header.sequence = p->line;
+  if (!p->sink || pipe_sink_accepts(p->sink, header.kind)) return run_record(p, &header, err);
+  count_reason(p, "sink"); // before the script, as a stream does
   return true;
 }
 

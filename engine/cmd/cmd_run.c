@@ -21,7 +21,8 @@ static struct engine *running;
 static int usage(void) {
   puts("usage: sluice run [-c sluice.lua]\n\n"
        "Runs the engine in the foreground. Without -c, ./sluice.lua is read if it is there.\n"
-       "SIGTERM drains for 10 s at most and stops; a second one stops at once.");
+       "SIGTERM drains for 10 s at most and stops; a second one stops at once. Files of scripts and sinks that change are\n"
+       "taken over while it runs; SIGHUP looks at all of them again.");
   return 0;
 }
 
@@ -30,7 +31,8 @@ static void signalled(struct loop_watch *watch, int fd) {
   struct signalfd_siginfo info;
   if (read(fd, &info, sizeof info) != sizeof info) return;
   if (info.ssi_signo == SIGHUP) {
-    log_warn("engine doing=nothing signal=%u reason=\"this version reads scripts and sinks at start only\"", info.ssi_signo);
+    log_info("engine doing=reload signal=%u", info.ssi_signo);
+    engine_reload(running);
     return;
   }
   log_info("engine doing=stop signal=%u reason=\"draining, at most %d s; a second signal ends it at once\"",

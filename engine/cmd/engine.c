@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "base/trim.h"
+#include "flow/reload.h"
 #include "net/http_server.h"
 
 #include <sodium.h>
@@ -23,6 +24,7 @@ struct engine {
   struct app app;
   struct http_server *server;
   struct trim *trim;
+  struct reload *reload;
   struct shared_blocks *blocks;
   struct courier **couriers;
   unsigned courier_count; // started ones
@@ -117,9 +119,16 @@ static bool start_couriers(struct engine *e, struct err *err) {
 static bool load_streams(struct engine *e, struct err *err) {
   struct streams_options options = {.loop = e->app.loop, .store = e->app.store, .journal = e->app.journal, .pool = e->app.pool,
                                     .couriers = e->couriers, .courier_count = e->courier_count,
-                                    .world = {.sinks = e->app.sinks, .scripts_folder = e->config.scripts}};
+                                    .world = {.sinks = e->app.sinks, .scripts_folder = e->config.scripts, .store = e->app.store}};
   e->app.streams = streams_new(&options, err);
   return e->app.streams && streams_load(e->app.streams, err);
+}
+
+static bool watch_files(struct engine *e, struct err *err) {
+  struct reload_options options = {.loop = e->app.loop, .pool = e->app.pool, .streams = e->app.streams, .sinks = e->app.sinks,
+                                   .scripts_folder = e->config.scripts, .sinks_folder = e->config.sinks};
+  e->reload = reload_new(&options, err);
+  return e->reload != NULL;
 }
 
 static bool listen_http(struct engine *e, struct err *err) {
@@ -136,10 +145,12 @@ struct engine *engine_start(const struct config *config, struct err *err) {
   e->budget.limit = config->memory_bytes;
   e->app.budget = &e->budget;
   e->app.max_body = config->body_bytes;
+  e->app.scripts_folder = e->config.scripts;
   json_tape_init(&e->app.tape);
   if (sodium_init() < 0) err_set(err, "libsodium can't be used");
   else if ((e->app.loop = loop_new(err)) && load_sinks(e, err) && open_data(e, err) && start_workers(e, err) &&
-           start_couriers(e, err) && load_streams(e, err) && listen_http(e, err) && (e->trim = trim_start(err))) {
+           start_couriers(e, err) && load_streams(e, err) && watch_files(e, err) && (e->app.desk = work_desk_new(err)) &&
+           listen_http(e, err) && (e->trim = trim_start(err))) {
     e->app.ready = true;
     return e;
   }
@@ -157,6 +168,10 @@ struct loop *engine_loop(struct engine *engine) {
 
 void engine_run(struct engine *engine) {
   loop_run(engine->app.loop);
+}
+
+void engine_reload(struct engine *engine) {
+  reload_all(engine->reload);
 }
 
 static unsigned left_ms(const struct engine *e) {
@@ -191,10 +206,12 @@ void engine_stop(struct engine *e) {
   for (unsigned i = 0; i < e->courier_count; i++) courier_stop(e->couriers[i], left_ms(e));
   journal_close(e->app.journal);
   http_server_free(e->server);
+  work_desk_free(e->app.desk);
   store_close(e->app.store); // before the couriers: it still reads what they handed in, and tells their loops
   for (unsigned i = 0; i < e->courier_count; i++) courier_free(e->couriers[i]);
   shared_blocks_free(e->blocks);
   pool_free(e->app.pool);
+  reload_free(e->reload);
   streams_free(e->app.streams);
   sink_set_free(e->app.sinks);
   json_tape_fini(&e->app.tape);

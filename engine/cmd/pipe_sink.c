@@ -1,13 +1,16 @@
 #include "cmd/pipe_sink.h"
 #include "base/mem.h"
 #include "cmd/sink_trial.h"
+#include "flow/request_shown.h"
 
 #include <stdio.h>
 #include <string.h>
 
 struct pipe_sink {
   struct sink_set *set;
+  struct sink *sink; // one of the set
   struct sink_trial *trial;
+  struct request_shown *showing;
 };
 
 bool pipe_settings_add(struct pipe_settings *settings, const char *pair) {
@@ -37,15 +40,19 @@ static json_t *settings_object(const struct sink *sink, const struct pipe_settin
   return object;
 }
 
-static bool print_request(void *arg, const struct sink_batch *batch, const struct sink_request *r,
+static bool print_request(void *arg, const struct sink_batch *batch, const struct sink_request *request,
                           struct slice body, struct err *err) {
-  (void)arg, (void)batch, (void)err;
-  printf("%s %s\n", r->method ? r->method : "POST", r->url);
-  for (size_t i = 0; r->headers[i]; i++)
-    puts(r->headers[i]);
+  struct pipe_sink *p = arg;
+  struct shown shown;
+  if (!request_shown_make(p->showing, batch, request, body, &shown, err)) return false;
+  printf("%.*s %.*s\n", (int)shown.method.len, shown.method.at, (int)shown.url.len, shown.url.at);
+  for (size_t i = 0; i < shown.header_count; i++) {
+    const struct shown_header *header = &shown.headers[i];
+    printf("%.*s: %.*s\n", (int)header->name.len, header->name.at, (int)header->value.len, header->value.at);
+  }
   putchar('\n');
-  fwrite(body.at, 1, body.len, stdout);
-  if (!body.len || body.at[body.len - 1] != '\n') putchar('\n');
+  fwrite(shown.body.at, 1, shown.body.len, stdout);
+  if (!shown.body.len || shown.body.at[shown.body.len - 1] != '\n') putchar('\n');
   return true;
 }
 
@@ -62,15 +69,21 @@ static struct sink *find(struct pipe_sink *p, const char *folder, const char *na
   return NULL;
 }
 
+static bool open_trial(struct pipe_sink *p, const struct pipe_settings *settings, struct err *err) {
+  const struct sink_trial_options options = {.stream = "pipe", .seen = print_request, .arg = p};
+  json_t *given = settings_object(p->sink, settings), *checked = sink_check_settings(p->sink, given, err);
+  if (checked) p->showing = request_shown_new(p->sink, checked, err);
+  if (p->showing) p->trial = sink_trial_new(p->sink, checked, &options, err);
+  json_decref(checked);
+  json_decref(given);
+  return p->trial != NULL;
+}
+
 struct pipe_sink *pipe_sink_new(const char *folder, const char *name, const struct pipe_settings *settings,
                                 struct err *err) {
   struct pipe_sink *p = mem_must(mem_zero(1, sizeof *p));
-  const struct sink_trial_options options = {.stream = "pipe", .seen = print_request};
-  struct sink *sink = find(p, folder, name, err);
-  json_t *given = sink ? settings_object(sink, settings) : NULL;
-  p->trial = given ? sink_trial_new(sink, given, &options, err) : NULL;
-  json_decref(given);
-  if (p->trial) return p;
+  p->sink = find(p, folder, name, err);
+  if (p->sink && open_trial(p, settings, err)) return p;
   pipe_sink_free(p);
   return NULL;
 }
@@ -78,8 +91,13 @@ struct pipe_sink *pipe_sink_new(const char *folder, const char *name, const stru
 void pipe_sink_free(struct pipe_sink *p) {
   if (!p) return;
   sink_trial_free(p->trial);
+  request_shown_free(p->showing);
   sink_set_free(p->set);
   mem_free(p);
+}
+
+bool pipe_sink_accepts(const struct pipe_sink *p, enum record_kind kind) {
+  return p->sink->accepts >> kind & 1;
 }
 
 bool pipe_sink_flush(struct pipe_sink *p, struct err *err) {

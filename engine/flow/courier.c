@@ -67,6 +67,7 @@ static bool add(struct courier *c, struct courier_command *command) {
   turn_skip(c);
   struct stream *s = stream_new(c, command->definition, command->status, &command->err);
   if (!s) return false;
+  s->alarm = command->alarm;
   if (!restore(s, &command->err)) {
     stream_remove(s);
     return false;
@@ -94,7 +95,8 @@ static bool carry_out(struct courier *c, struct courier_command *command) {
   if (!s) return err_set(&command->err, "no such stream");
   if (command->order == COURIER_CHANGE) {
     if (!stream_redefine(s, command->definition, &command->err)) return false;
-    if (command->resume && command->definition->active) stream_resume(s);
+    if (command->redrive) redrive_begin(s);
+    else if (command->resume && command->definition->active) stream_resume(s);
     return true;
   }
   atomic_store(&s->status->unsettled_read, s->window.count);
@@ -137,7 +139,7 @@ static bool make_parts(struct courier *c, struct err *err) {
 }
 
 struct courier *courier_new(const struct courier_options *options, struct err *err) {
-  unsigned workers = pool_workers(options->pool);
+  unsigned workers = pool_places(options->pool);
   struct courier *c = mem_zero(1, sizeof *c);
   if (c) c->workers = mem_zero(workers, sizeof *c->workers);
   if (!c || !c->workers) {

@@ -32,6 +32,14 @@ void courier_free(struct courier *courier); // after courier_stop, or without st
 // them. Waits until that is done (at most a few seconds: a courier that has stopped counts nothing). Not from the courier's thread.
 void courier_expire(struct courier *courier, uint64_t first_kept);
 
+// A stream's script failed so often that it was paused: posted to `loop`, where someone may know a better version. Kept by its owner
+// until the stream is removed.
+struct stream_alarm {
+  struct loop *loop;
+  struct loop_task task;
+  char version[DEFINITION_VERSION_BYTES]; // the one that failed; written before the task is posted
+};
+
 enum courier_order {
   COURIER_ADD,
   COURIER_CHANGE,
@@ -45,7 +53,9 @@ struct courier_command {
   enum courier_order order;
   struct definition *definition; // ADD, CHANGE; for REMOVE any version of it
   struct status *status;         // ADD
+  struct stream_alarm *alarm;    // ADD; NULL: nobody hears it
   bool resume;                   // CHANGE: activate was asked for
+  bool redrive;                  // CHANGE: and the records that its script failed for are to be run again
   struct loop *reply;
   void (*done)(struct courier_command *command);
   bool ok;

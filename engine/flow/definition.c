@@ -1,19 +1,17 @@
 #include "flow/definition.h"
 #include "base/clock.h"
-#include "base/disk.h"
-#include "base/hash.h"
 #include "base/json_tape.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "base/suggest.h"
 #include "flow/json_text.h"
+#include "flow/script_files.h"
+#include "flow/script_versions.h"
 #include "journal/journal.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,9 +25,17 @@ struct owned {
 
 static const char *const known_fields[] = {"name",   "organisation_id", "type",         "sink",      "settings", "script",
                                            "script_name", "parameters", "history_days", "in_flight", "active",   NULL};
-static const char *const kept_fields[] = {"id", "created_ms", "start", NULL};    // ours, in the stored document
+static const char *const kept_fields[] = {"id", "created_ms", "start", "script_version", "good_version", "bad_version", "took_over_ms",
+                                          NULL};                                 // ours, in the stored document
 static const char *const shown_fields[] = {"id", "status", NULL};                // ours, in what the API shows
 static const char *const fixed_fields[] = {"id", "organisation_id", "type", "sink", "history_days", NULL};
+
+struct origin { // what a definition is made from
+  const struct definition *old; // NULL: new, or from the store
+  struct slice source;          // of its shared script; at NULL: to be found
+  struct sink *sink;            // NULL: as it is now
+  bool goes_back;
+};
 
 void definition_ref(struct definition *definition) {
   atomic_fetch_add(&((struct owned *)definition)->refs, 1);
@@ -99,17 +105,26 @@ static bool read_organisation(struct definition *d, const json_t *doc, struct er
   return d->organisation != JOURNAL_ALL || err_set(err, "'organisation_id' %" PRId64 " is no organisation's", d->organisation);
 }
 
-static bool read_sink(struct definition *d, const struct definition_world *world, json_t *doc, struct err *err) {
+// A sink whose file is gone goes on for those who have it.
+static bool find_sink(struct definition *d, const struct definition_world *world, const char *name, const struct origin *from,
+                      struct err *err) {
+  d->sink = from->sink ? from->sink : sink_set_find(world->sinks, name);
+  if (!d->sink && from->old) d->sink = from->old->sink;
+  if (d->sink) {
+    sink_ref(d->sink);
+    return true;
+  }
+  const char *near = sink_set_suggest(world->sinks, name);
+  return near ? err_set(err, "unknown sink '%s'; did you mean '%s'?", name, near)
+              : err_set(err, "unknown sink '%s': see GET /api/v1/sinks", name);
+}
+
+static bool read_sink(struct definition *d, const struct definition_world *world, json_t *doc, const struct origin *from,
+                      struct err *err) {
   const char *name = text_field(doc, "sink", 64, "", err);
   if (!name) return false;
   if (!*name) return err_set(err, "'sink' is missing: name one of GET /api/v1/sinks");
-  d->sink = sink_set_find(world->sinks, name);
-  if (!d->sink) {
-    const char *near = sink_set_suggest(world->sinks, name);
-    return near ? err_set(err, "unknown sink '%s'; did you mean '%s'?", name, near)
-                : err_set(err, "unknown sink '%s': see GET /api/v1/sinks", name);
-  }
-  sink_ref(d->sink);
+  if (!find_sink(d, world, name, from, err)) return false;
   if (!(d->kinds & d->sink->accepts)) return err_set(err, "sink '%s' takes no records of type '%s'", name, d->type);
   const json_t *given = json_object_get(doc, "settings");
   if (given && !json_is_object(given)) return err_set(err, "'settings' must be an object");
@@ -120,37 +135,34 @@ static bool read_sink(struct definition *d, const struct definition_world *world
   return json_object_set_new(doc, "settings", checked) == 0 || err_set(err, "out of memory");
 }
 
-static bool good_script_name(const char *name) {
-  size_t len = strlen(name);
-  for (const char *c = name; *c; c++)
-    if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) && *c != '_' && *c != '-') return false;
-  return len >= 1 && len <= 64;
-}
-
 static char *read_shared_script(const struct definition_world *world, const char *name, size_t *len, struct err *err) {
-  if (!good_script_name(name)) return err_set(err, "'script_name' must be 1 to 64 of a-z, 0-9, '_' and '-'"), NULL;
-  char path[1024];
-  snprintf(path, sizeof path, "%s/%s.lua", world->scripts_folder, name);
-  char *source = disk_read_file(path, LIMIT_SCRIPT_SOURCE_BYTES, len, err);
+  char *source = script_files_read(world->scripts_folder, name, len, err);
   if (!source) err_prepend(err, "script_name '%s'", name);
   return source;
 }
 
+// As it runs; from the store, as it ran; else as it is in its file. *own: a copy for mem_free.
+static bool find_shared_script(const struct definition *d, const struct definition_world *world, const json_t *doc,
+                               const struct origin *from, struct slice *source, char **own, struct err *err) {
+  const char *ran = json_string_value(json_object_get(doc, "script_version"));
+  *source = from->source;
+  if (source->at) return true;
+  *own = ran && !from->old && world->store ? script_versions_get(world->store, d->id, ran, &source->len) : NULL;
+  if (!*own) *own = read_shared_script(world, d->script_name, &source->len, err);
+  source->at = *own;
+  return *own != NULL;
+}
+
 // {"stream":{...},"parameters" or "settings":{...}}, what a hook sees as ctx.
 static char *context_text(const struct definition *d, const char *field, json_t *value, size_t *len) {
-  json_t *organisation = d->organisation == JOURNAL_ALL ? json_null() : json_integer(d->organisation);
-  json_t *context = json_pack("{s:{s:s, s:s, s:o}, s:O}", "stream", "id", d->id, "name", d->name, "organisation_id", organisation,
-                              field, value);
-  char *text = context ? json_dumps(context, JSON_COMPACT) : NULL;
-  json_decref(context);
+  const int64_t *organisation = d->organisation == JOURNAL_ALL ? NULL : &d->organisation;
+  char *text = program_context(d->id, d->name, organisation, field, value);
   *len = text ? strlen(text) : 0;
   return text;
 }
 
 static char *sink_context_text(const struct definition *d, const json_t *doc, size_t *len) {
-  json_t *settings = json_copy(json_object_get(doc, "settings"));
-  for (size_t i = 0; settings && i < d->sink->setting_count; i++)
-    if (d->sink->settings[i].secret) json_object_del(settings, d->sink->settings[i].name);
+  json_t *settings = sink_open_settings(d->sink, json_object_get(doc, "settings"));
   char *text = settings ? context_text(d, "settings", settings, len) : NULL;
   json_decref(settings);
   return text;
@@ -177,33 +189,69 @@ static bool make_program(struct definition *d, const json_t *doc, const char *sc
   return d->program != NULL || err_set(err, "out of memory");
 }
 
-static bool read_script(struct definition *d, const struct definition_world *world, json_t *doc, struct err *err) {
-  const json_t *script = json_object_get(doc, "script"), *parameters = json_object_get(doc, "parameters");
-  if (parameters && !json_is_object(parameters)) return err_set(err, "'parameters' must be an object");
-  if (!parameters && json_object_set_new(doc, "parameters", json_object()) < 0) return err_set(err, "out of memory");
+void definition_version(struct slice source, char version[DEFINITION_VERSION_BYTES]) {
+  _Static_assert((int)DEFINITION_VERSION_BYTES == (int)SCRIPT_VERSION_BYTES, "");
+  script_files_version(source, version);
+}
+
+static bool read_source(struct definition *d, const struct definition_world *world, const json_t *doc, const struct origin *from,
+                        struct slice *source, char **own, struct err *err) {
+  const json_t *script = json_object_get(doc, "script");
   bool has_script = script && !json_is_null(script);
   if (has_script && !json_is_string(script)) return err_set(err, "'script' must be Lua source in a string, or null");
   struct err before = *err;
   d->script_name = text_field(doc, "script_name", 64, NULL, err);
   if (err->text[0] && !before.text[0]) return false;
   if (has_script && d->script_name) return err_set(err, "'script' and 'script_name' can't both be set: null one of them");
-  char label[128], *shared = NULL;
+  if (d->script_name) return find_shared_script(d, world, doc, from, source, own, err);
+  if (has_script) *source = slice_make(json_string_value(script), json_string_length(script));
+  return true;
+}
+
+static bool read_script(struct definition *d, const struct definition_world *world, json_t *doc, const struct origin *from,
+                        struct err *err) {
+  const json_t *parameters = json_object_get(doc, "parameters");
+  if (parameters && !json_is_object(parameters)) return err_set(err, "'parameters' must be an object");
+  if (!parameters && json_object_set_new(doc, "parameters", json_object()) < 0) return err_set(err, "out of memory");
+  char label[128], *own = NULL;
   struct slice source = {0};
-  if (has_script) {
-    source = slice_make(json_string_value(script), json_string_length(script));
-    snprintf(label, sizeof label, "script");
-  } else if (d->script_name) {
-    shared = read_shared_script(world, d->script_name, &source.len, err);
-    if (!shared) return false;
-    source.at = shared;
-    snprintf(label, sizeof label, "%s.lua", d->script_name);
-  }
-  if (source.len) snprintf(d->script_version, sizeof d->script_version, "%016" PRIx64, hash_bytes(source.at, source.len, 0));
+  if (!read_source(d, world, doc, from, &source, &own, err)) return false;
+  snprintf(label, sizeof label, "%s%s", d->script_name ? d->script_name : "script", d->script_name ? ".lua" : "");
+  if (source.len) definition_version(source, d->script_version);
   bool ok = source.len <= LIMIT_SCRIPT_SOURCE_BYTES
                 ? make_program(d, doc, label, source, err)
                 : err_set(err, "the script is %zu bytes long; at most %d are taken", source.len, LIMIT_SCRIPT_SOURCE_BYTES);
-  mem_free(shared);
+  mem_free(own);
   return ok;
+}
+
+static bool set_version(json_t *doc, const char *field, const char *version) {
+  if (!*version) return json_object_del(doc, field), true;
+  return json_object_set_new(doc, field, json_string(version)) == 0;
+}
+
+static void copy_version(char to[DEFINITION_VERSION_BYTES], const char *from) {
+  snprintf(to, DEFINITION_VERSION_BYTES, "%s", from ? from : "");
+}
+
+// Which version of the script it came from, and which it may go back to.
+static bool follow_versions(struct definition *d, json_t *doc, const struct origin *from) {
+  const struct definition *old = from->old;
+  bool same = old && strcmp(old->script_version, d->script_version) == 0;
+  const char *before = old && !old->script_fails ? old->script_version : old ? old->good_version : NULL;
+  if (same || !old) {
+    copy_version(d->good_version, json_string_value(json_object_get(doc, "good_version")));
+    copy_version(d->bad_version, json_string_value(json_object_get(doc, "bad_version")));
+    d->took_over_ms = json_integer_value(json_object_get(doc, "took_over_ms"));
+  } else if (from->goes_back) {
+    copy_version(d->bad_version, old->script_version);
+  } else if (d->script_version[0] && strcmp(before, d->script_version) != 0) {
+    copy_version(d->good_version, before);
+  }
+  if (!d->took_over_ms) d->took_over_ms = clock_ms();
+  return set_version(doc, "script_version", d->script_version) && set_version(doc, "good_version", d->good_version) &&
+         set_version(doc, "bad_version", d->bad_version) &&
+         json_object_set_new(doc, "took_over_ms", json_integer(d->took_over_ms)) == 0;
 }
 
 static bool set_defaults(json_t *doc) {
@@ -285,11 +333,11 @@ static struct definition *keep_with(const struct definition *d, const json_t *do
 }
 
 // Takes the document's reference in any case; NULL: out of memory.
-static struct definition *build(const struct definition_world *world, json_t *document, struct err *err) {
+static struct definition *build(const struct definition_world *world, json_t *document, const struct origin *from, struct err *err) {
   struct definition read = {.id = ""}, *kept = NULL;
   if (((document && set_defaults(document)) || err_set(err, "out of memory")) && read_plain(&read, document, err) &&
-      read_sink(&read, world, document, err) && read_script(&read, world, document, err)) {
-    kept = keep_with(&read, document);
+      read_sink(&read, world, document, from, err) && read_script(&read, world, document, from, err)) {
+    kept = follow_versions(&read, document, from) ? keep_with(&read, document) : NULL;
     if (!kept) err_set(err, "out of memory");
   }
   if (!kept) release(&read);
@@ -313,7 +361,12 @@ struct definition *definition_create(const struct definition_world *world, const
     json_decref(document);
     document = NULL;
   }
-  return build(world, document, err);
+  return build(world, document, &(struct origin){0}, err);
+}
+
+// The source of its shared script, as it runs.
+static struct slice shared_source(const struct definition *d) {
+  return d->script_name ? definition_script(d) : (struct slice){0};
 }
 
 static bool check_fixed(const json_t *document, const json_t *body, struct err *err) {
@@ -348,8 +401,11 @@ struct definition *definition_change(const struct definition_world *world, const
   if (!json_is_object(body)) return err_set(err, "the body must be a JSON object"), NULL;
   json_t *document = document_of(old);
   if (!document) return err_set(err, "out of memory"), NULL;
-  if (check_known(body, shown_fields, err) && check_fixed(document, body, err) && apply(old->sink, document, body, err))
-    return build(world, document, err);
+  if (check_known(body, shown_fields, err) && check_fixed(document, body, err) && apply(old->sink, document, body, err)) {
+    const char *name = json_string_value(json_object_get(document, "script_name"));
+    bool same = name && old->script_name && strcmp(name, old->script_name) == 0;
+    return build(world, document, &(struct origin){.old = old, .source = same ? shared_source(old) : (struct slice){0}}, err);
+  }
   json_decref(document);
   return NULL;
 }
@@ -358,7 +414,7 @@ struct definition *definition_load(const struct definition_world *world, const c
   json_error_t why;
   json_t *doc = json_loadb(document.at, document.len, JSON_REJECT_DUPLICATES, &why);
   if (!doc) return err_set(err, "stream %s: its definition can't be read: %s", id, why.text), NULL;
-  struct definition *d = build(world, doc, err);
+  struct definition *d = build(world, doc, &(struct origin){0}, err);
   if (!d) err_prepend(err, "stream %s", id);
   return d;
 }
@@ -370,7 +426,23 @@ struct definition *definition_set_active(const struct definition_world *world, c
     json_decref(document);
     document = NULL;
   }
-  return build(world, document, err);
+  return build(world, document, &(struct origin){.old = old, .source = shared_source(old), .sink = old->sink}, err);
+}
+
+struct definition *definition_renew(const struct definition_world *world, const struct definition *old, struct slice source,
+                                    struct err *err) {
+  struct origin from = {.old = old, .source = source.at ? source : shared_source(old), .sink = source.at ? old->sink : NULL};
+  return build(world, document_of(old), &from, err);
+}
+
+struct definition *definition_go_back(const struct definition_world *world, const struct definition *old, struct slice source,
+                                      struct err *err) {
+  json_t *document = document_of(old);
+  if (document && !old->script_name && json_object_set_new(document, "script", json_stringn(source.at, source.len)) < 0) {
+    json_decref(document);
+    document = NULL;
+  }
+  return build(world, document, &(struct origin){.old = old, .source = source, .sink = old->sink, .goes_back = true}, err);
 }
 
 json_t *definition_show(const struct definition *d) {

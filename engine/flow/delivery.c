@@ -2,13 +2,12 @@
 #include "flow/delivery.h"
 #include "base/mem.h"
 
-
 // A lane's first batch is about to go out. NULL: out of memory, nothing has changed.
 static struct delivery *delivery_new(struct lane *lane) {
   struct courier *c = lane->stream->courier;
   struct delivery *d = c->spare_deliveries;
   if (d) c->spare_deliveries = d->spare;
-  else if ((d = mem_zero(1, sizeof *d))) delivery_init(d);
+  else if ((d = mem_zero(1, sizeof *d))) outgoing_init(&d->out);
   else return NULL;
   d->lane = lane;
   d->batch = list_item(lane->batches.next, struct batch, link);
@@ -25,8 +24,7 @@ void delivery_free(struct delivery *d) {
   struct stream *s = d->lane->stream;
   list_remove(&d->link);
   outfit_unref(d->outfit);
-  d->texts.len = 0;
-  buf_fini(&d->packed);
+  outgoing_clear(&d->out);
   d->spare = s->courier->spare_deliveries;
   s->courier->spare_deliveries = d;
   s->sending--;
@@ -43,21 +41,36 @@ void delivery_free_spares(struct courier *c) {
   while (c->spare_deliveries) {
     struct delivery *d = c->spare_deliveries;
     c->spare_deliveries = d->spare;
-    delivery_fini(d);
+    outgoing_fini(&d->out);
     mem_free(d);
   }
+}
+
+static enum outgoing_made make(struct delivery *d, struct err *err) {
+  struct batch *b = d->batch;
+  struct sink_request request = {0};
+  if (!batch_seal(b)) {
+    err_set(err, "out of memory");
+    return OUTGOING_SHORT;
+  }
+  batch_name(b, d->lane->stream->outfit->definition->id);
+  b->attempt++;
+  struct sink_batch view = batch_view(b);
+  if (sink_request(d->outfit->binding, &view, &request, err))
+    return outgoing_make(&d->out, &request, b->id, buf_slice(&b->bytes), err);
+  return request.passing ? OUTGOING_SHORT : OUTGOING_WRONG;
 }
 
 // What keeps it from even starting is a failed attempt, unless it would keep every further one from starting as well.
 void delivery_start(struct delivery *d) {
   struct err err = {0};
-  enum delivery_made made = delivery_make(d, &err);
-  if (made == DELIVERY_WRONG) {
+  enum outgoing_made made = make(d, &err);
+  if (made == OUTGOING_WRONG) {
     delivery_refused(d, err.text);
     return;
   }
-  d->send.done = delivery_answered;
-  if (made != DELIVERY_MADE || !http_client_send(d->lane->stream->courier->http, &d->send, &err)) delivery_failed(d, err.text);
+  d->out.send.done = delivery_answered;
+  if (made != OUTGOING_MADE || !http_client_send(d->lane->stream->courier->http, &d->out.send, &err)) delivery_failed(d, err.text);
 }
 
 void delivery_offer(struct stream *s) {
@@ -101,7 +114,7 @@ void delivery_cancel_all(struct stream *s) {
   struct list *link;
   while ((link = list_first(&s->deliveries))) {
     struct delivery *d = list_item(link, struct delivery, link);
-    http_client_cancel(s->courier->http, &d->send);
+    http_client_cancel(s->courier->http, &d->out.send);
     d->lane->state = LANE_IDLE;
     delivery_free(d);
   }

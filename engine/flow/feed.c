@@ -280,7 +280,7 @@ static bool may_read(const struct stream *s) {
   if (stream_stopped(s) || s->removed || s->courier->draining) return false;
   if (s->fetching || s->stale_jobs || s->breaker_open) return false;
   if (s->rerun_alone && s->jobs) return false;
-  return s->records_out < STREAM_RECORDS_OUT && room_in_window(s);
+  return s->records_out < (penalty_serves(s) ? STREAM_PENALTY_RECORDS_OUT : STREAM_RECORDS_OUT) && room_in_window(s);
 }
 
 static void starve(struct stream *s) {
@@ -362,7 +362,7 @@ bool feed_blocked(const struct stream *s) {
 
 void feed_stream(struct stream *s) {
   mark_choked(s);
-  if (may_read(s)) {
+  if (penalty_follow(s) && may_read(s)) {
     if (s->outfit->definition->program) feed_jobs(s);
     else feed_straight(s);
   }

@@ -7,8 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { SCRIPT_FAILURES = 100 }; // in a row; then the stream pauses
-
 bool harvest_output(struct stream *s, const struct harvest_item *item, struct slice body, struct slice key, uint32_t number,
                     bool last) {
   struct batch_output output = {.ordinal = item->ordinal, .sequence = item->sequence, .id = item->id,
@@ -38,18 +36,37 @@ static void filtered(struct stream *s, const struct harvest_item *item, struct s
   stream_settle(s, item->ordinal);
 }
 
+static void worked(struct stream *s) {
+  s->script_failures = 0;
+  if (s->row) redrive_forget(s);
+  if (s->outfit->worked) return;
+  s->outfit->worked = true;
+  s->outfit->definition->script_fails = false;
+}
+
+// Whoever hears it may know a version that works.
+static void raise_alarm(struct stream *s) {
+  if (!s->alarm) return;
+  memcpy(s->alarm->version, s->outfit->definition->script_version, sizeof s->alarm->version);
+  loop_post(s->alarm->loop, &s->alarm->task);
+}
+
 static void dead(struct stream *s, const struct harvest_item *item, const char *why, uint32_t line) {
   struct dead_letter letter = {.ordinal = item->ordinal, .sequence = item->sequence, .settles = true, .reason = why, .line = line};
   lane_record_passed(s, item);
   saver_dead_letter(s, &letter);
-  if (++s->script_failures < SCRIPT_FAILURES || stream_stopped(s)) return;
+  if (!s->outfit->worked) s->outfit->definition->script_fails = true;
+  s->script_failures++;
+  redrive_note(s, item);
+  if (s->script_failures < STREAM_SCRIPT_FAILURES || stream_stopped(s)) return;
   char text[STATUS_ERROR_BYTES];
-  snprintf(text, sizeof text, "the script failed for %d records in a row: %.400s", SCRIPT_FAILURES, why);
+  snprintf(text, sizeof text, "the script failed for %d records in a row: %.400s", STREAM_SCRIPT_FAILURES, why);
   stream_enter(s, STREAM_PAUSED, text);
+  raise_alarm(s);
 }
 
 static bool kept(struct stream *s, const struct harvest_item *item, const struct pool_result *r, struct drops *drops) {
-  s->script_failures = 0;
+  worked(s);
   for (uint32_t i = 0; i < r->output_count; i++)
     if (!harvest_output(s, item, r->outputs[i].body, r->outputs[i].key, i, i + 1 == r->output_count)) return false;
   if (!r->output_count) filtered(s, item, slice_of("map"), drops);
@@ -91,11 +108,16 @@ static void take_results(struct harvest_part *part, const struct harvest_item *i
       if (!kept(s, item, rs, &drops)) part->seen--; // shed: this one too is read again
       break;
     case SCRIPT_FILTERED:
-      s->script_failures = 0;
+      worked(s);
       filtered(s, item, rs->text, &drops);
       break;
     case SCRIPT_FAILED: case SCRIPT_TIMEOUT: case SCRIPT_MEMORY:
       failed(s, item, rs);
+      if (rs->outcome == SCRIPT_TIMEOUT) penalty_timed_out(s);
+      break;
+    case SCRIPT_PUT_OFF:
+      part->seen--;
+      penalty_begin(s);
       break;
     }
   }
@@ -139,6 +161,7 @@ static void lost(const struct harvest_job *h, struct harvest_part *part, uint32_
     char text[200];
     snprintf(text, sizeof text, "the script's worker was ended at this record: %s", why);
     dead(s, item, text, 0);
+    penalty_struck(s, why);
     part->seen++;
   }
   read_rest_again(h, part);

@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { SAVE_SOON_US = 20000, SAVE_EVERY_US = 250000, SAVE_STREAM_US = 100, SAVE_STREAMS = 4096, SAVE_BYTES = 64 << 20, LETTER_RETRY_MS = 1000 };
 
@@ -57,14 +58,19 @@ static void due(struct loop_timer *timer) {
   save((struct saver *)((char *)timer - offsetof(struct saver, timer)));
 }
 
-static bool add(struct saver *saver, struct stream *s, struct saved *saved) {
+bool saver_position(struct stream *s, struct buf *out) {
   uint64_t next = s->caught_up && s->next < s->courier->routed ? s->courier->routed : s->next;
-  saved->at = saver->values.len;
-  memcpy(saved->id, s->outfit->definition->id, sizeof saved->id);
-  if (!status_save(s->status, &saver->values) || !window_save(&s->window, next, &saver->values)) return false;
-  saved->len = saver->values.len - saved->at;
+  if (!status_save(s->status, out) || !window_save(&s->window, next, out)) return false;
   atomic_store(&s->status->position, window_position(&s->window, next));
   atomic_store(&s->status->unsettled_read, s->window.count);
+  return true;
+}
+
+static bool add(struct saver *saver, struct stream *s, struct saved *saved) {
+  saved->at = saver->values.len;
+  memcpy(saved->id, s->outfit->definition->id, sizeof saved->id);
+  if (!saver_position(s, &saver->values)) return false;
+  saved->len = saver->values.len - saved->at;
   return true;
 }
 
@@ -153,6 +159,14 @@ static void letter_free(struct letter *l) {
   mem_free(l);
 }
 
+void saver_letter_begun(struct stream *s) {
+  s->courier->saver->letters++;
+}
+
+void saver_letter_ended(struct stream *s) {
+  s->courier->saver->letters--;
+}
+
 // What it was to settle is run again unless that is done.
 static void letter_end(struct letter *l, bool written) {
   struct stream *s = l->stream;
@@ -164,6 +178,7 @@ static void letter_end(struct letter *l, bool written) {
     if (written) stream_dead_letter_counted(s, l->reason, l->line);
     stream_wake(s);
     delivery_offer(s); // it may have waited for this
+    redrive_go_on(s);
   }
   letter_free(l);
   stream_rest(s);
@@ -216,11 +231,18 @@ static bool write_value(struct letter *l, const struct record_header *row, struc
          put_number(b, "attempts", l->attempts) && buf_append_byte(b, '}');
 }
 
+struct slice saver_letter_key(char out[LETTER_KEY_BYTES], const char *id, uint64_t sequence, uint32_t number) {
+  size_t len = strlen(id) + 1;
+  memcpy(out, id, len);
+  for (int i = 0; i < 8; i++) out[len++] = (char)(sequence >> (56 - 8 * i));
+  for (int i = 0; i < 4; i++) out[len++] = (char)(number >> (24 - 8 * i));
+  return slice_make(out, len);
+}
+
 static bool write_key(struct letter *l) {
-  unsigned char tail[13] = {0};
-  for (int i = 0; i < 8; i++) tail[1 + i] = (unsigned char)(l->sequence >> (56 - 8 * i));
-  for (int i = 0; i < 4; i++) tail[9 + i] = (unsigned char)(l->number >> (24 - 8 * i));
-  return buf_append_text(&l->key, l->stream->outfit->definition->id) && buf_append(&l->key, tail, sizeof tail);
+  char bytes[LETTER_KEY_BYTES];
+  struct slice key = saver_letter_key(bytes, l->stream->outfit->definition->id, l->sequence, l->number);
+  return buf_append(&l->key, key.at, key.len);
 }
 
 static void write_letter(struct letter *l, const struct journal_block *block) {

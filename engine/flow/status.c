@@ -32,6 +32,7 @@ void status_unref(struct status *status) {
   if (!status || atomic_fetch_sub(&status->refs, 1) != 1) return;
   pthread_mutex_destroy(&status->lock);
   mem_free(status->last_error);
+  mem_free(status->version_error);
   mem_free(status->reasons);
   mem_free(status);
 }
@@ -101,15 +102,23 @@ void status_count_filtered(struct status *status, struct slice reason, uint64_t 
   pthread_mutex_unlock(&status->lock);
 }
 
-void status_set_error(struct status *status, const char *error) {
+static void set_error(struct status *status, char **which, const char *error) {
   size_t len = error ? strnlen(error, STATUS_ERROR_BYTES - 1) : 0;
   char *copy = len ? mem_copy(error, len) : NULL; // out of memory: the state says that something is wrong
   if (copy) make_utf8(copy);
   pthread_mutex_lock(&status->lock);
-  char *before = status->last_error;
-  status->last_error = copy;
+  char *before = *which;
+  *which = copy;
   pthread_mutex_unlock(&status->lock);
   mem_free(before);
+}
+
+void status_set_error(struct status *status, const char *error) {
+  set_error(status, &status->last_error, error);
+}
+
+void status_set_version_error(struct status *status, const char *error) {
+  set_error(status, &status->version_error, error);
 }
 
 uint64_t status_lag(const struct status *status) {
@@ -138,16 +147,19 @@ json_t *status_show(struct status *status, const char *script_version) {
   uint64_t lag = status_lag(status);
   int http = atomic_load(&status->last_http_status);
   pthread_mutex_lock(&status->lock);
+  const char *error = status->last_error ? status->last_error : status->version_error;
   json_t *shown = json_pack(
       "{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:f}", "state", stream_state_name(atomic_load(&status->state)), "remote_status",
       status->remote_active ? "active" : "deactivated", "last_http_status", http ? json_integer(http) : json_null(),
       "last_delivery_at", time_or_null(atomic_load(&status->last_delivery_ms)), "last_error",
-      status->last_error ? json_string(status->last_error) : json_null(), "filtered_by", show_reasons(status), "lag_records",
+      error ? json_string(error) : json_null(), "filtered_by", show_reasons(status), "lag_records",
       (json_int_t)lag, "lag_seconds", status_lag_seconds(status));
   pthread_mutex_unlock(&status->lock);
   static const char *const names[STATUS_COUNTS] = {"delivered", "filtered", "dead", "expired", "retries"};
   for (int i = 0; shown && i < STATUS_COUNTS; i++)
     json_object_set_new(shown, names[i], json_integer((json_int_t)atomic_load(&status->counts[i])));
+  int64_t slowed = atomic_load(&status->slowed_until_ms);
+  if (shown) json_object_set_new(shown, "slowed_until", time_or_null(slowed > clock_ms() ? slowed : 0));
   if (shown) json_object_set_new(shown, "script_version", script_version ? json_string(script_version) : json_null());
   return shown;
 }

@@ -35,9 +35,11 @@ struct status {
   _Atomic uint64_t script_ns;               // spent in its script and its sink's map, since the start
   _Atomic uint64_t position;
   _Atomic int64_t settled_ms, last_delivery_ms;
+  _Atomic int64_t slowed_until_ms; // its script runs at low priority until then; 0: it does not
   atomic_int last_http_status;
   pthread_mutex_t lock; // for what follows
-  char *last_error; // NULL: none
+  char *last_error;    // NULL: none
+  char *version_error; // why a newer version of its script or sink is not the one that runs; NULL: none. Shown when all else is well
   struct status_reason *reasons; // the first 20 reasons of a drop, then "other"
   uint8_t reason_count, reason_cap;
   bool remote_active;
@@ -58,6 +60,7 @@ void status_count(struct status *status, enum status_count which, uint64_t n);
 const struct status_reason *status_reason(const struct status *status, size_t i);
 void status_count_filtered(struct status *status, struct slice reason, uint64_t n);
 void status_set_error(struct status *status, const char *error); // cut to STATUS_ERROR_BYTES; NULL or empty: none
+void status_set_version_error(struct status *status, const char *error); // the same
 uint64_t status_lag(const struct status *status); // records matched and not settled
 double status_lag_seconds(const struct status *status); // age of what was settled last while something waits; else 0
 // The "status" member of a stream as the API shows it. New reference.

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static const int64_t GIVE_UP_MS = 3 * 24 * 3600 * 1000LL;
 
@@ -83,6 +84,7 @@ static void close_breaker(struct stream *s) {
 void stream_resume(struct stream *s) {
   s->failures = s->dead_in_row = s->script_failures = 0;
   s->first_failure_ms = 0;
+  conduct_forgive_strikes(&s->conduct);
   close_breaker(s);
   status_set_error(s->status, NULL);
   stream_enter(s, working_state(s), NULL);
@@ -155,13 +157,13 @@ void stream_again(struct stream *s, uint64_t ordinal) {
 }
 
 // Results of jobs under way would overtake what is read again: they are read again as well.
-static void make_jobs_stale(struct stream *s) {
+void stream_stale_jobs(struct stream *s) {
   s->stale_jobs = s->jobs;
   s->epoch++;
 }
 
 void stream_shed(struct stream *s) {
-  make_jobs_stale(s);
+  stream_stale_jobs(s);
   lanes_shed(s);
   stream_wake(s);
 }
@@ -178,7 +180,7 @@ struct stream *stream_new(struct courier *courier, struct definition *definition
   }
   s->courier = courier;
   s->outfit = outfit;
-  s->worker = (unsigned)(hash_bytes(definition->id, strlen(definition->id), 1) % pool_workers(courier->options.pool));
+  s->worker = s->home = (unsigned)(hash_bytes(definition->id, strlen(definition->id), 1) % pool_workers(courier->options.pool));
   s->route = (struct router_entry){.organisation = definition->organisation, .kinds = definition->kinds};
   s->next = definition->start;
   s->line.lost = true; // until it has caught up
@@ -200,7 +202,7 @@ void stream_remove(struct stream *s) {
   close_breaker(s);
   feed_fall_behind(s);
   lanes_free(s);
-  make_jobs_stale(s);
+  stream_stale_jobs(s);
   list_remove(&s->ready_link);
   sending_leave(s);
   list_remove(&s->dirty_link);
@@ -215,6 +217,7 @@ void stream_rest(struct stream *s) {
   outfit_unref(s->outfit);
   outfit_unref(s->awaited);
   status_unref(s->status);
+  redrive_forget(s);
   mem_free(s);
 }
 
@@ -223,7 +226,7 @@ static bool same_lanes(const struct outfit *a, const struct outfit *b) {
 }
 
 static void take_over(struct stream *s, struct outfit *outfit) {
-  make_jobs_stale(s);
+  stream_stale_jobs(s);
   if (same_lanes(s->outfit, outfit)) {
     lanes_shed(s);
   } else {
@@ -231,7 +234,12 @@ static void take_over(struct stream *s, struct outfit *outfit) {
     window_unread_all(&s->window);
     s->cursor = s->window.base;
   }
-  if (s->outfit->definition->program != outfit->definition->program) forget_program(s);
+  if (s->outfit->definition->program != outfit->definition->program) {
+    forget_program(s);
+    s->conduct = (struct conduct){0};
+  }
+  if (strcmp(s->outfit->definition->script_version, outfit->definition->script_version) != 0) s->script_failures = 0;
+  else outfit->worked = s->outfit->worked;
   outfit_unref(s->outfit);
   s->outfit = outfit;
 }

@@ -6,6 +6,7 @@
 //   lane.c      which batch an output joins, and which lane may send
 //   delivery.c  request, answer, verdict, retry
 //   stream.c    life: states, breaker, pause, memory given back
+//   penalty.c   what a script has earned that takes too long, or ends its worker
 //   saver.c     positions and dead letters to the store
 #pragma once
 #include "base/heap.h"
@@ -14,6 +15,7 @@
 #include "base/map.h"
 #include "flow/allowance.h"
 #include "flow/batch.h"
+#include "flow/conduct.h"
 #include "flow/definition.h"
 #include "flow/router.h"
 #include "flow/stage.h"
@@ -25,7 +27,7 @@
 struct courier;
 struct stream;
 
-enum { STREAM_RECORDS_OUT = 2 * LIMIT_JOB_RECORDS, BREAKER_FAILURES = 5, STREAM_DEAD_IN_A_ROW = 100, STREAM_LOG_LINES = 10, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
+enum { STREAM_RECORDS_OUT = 2 * LIMIT_JOB_RECORDS, STREAM_PENALTY_RECORDS_OUT = 16, BREAKER_FAILURES = 5, STREAM_DEAD_IN_A_ROW = 100, STREAM_SCRIPT_FAILURES = 100, STREAM_LOG_LINES = 10, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
 
 // What a batch is made and sent with: one version of definition, script, sink and settings. Counted by its courier's thread.
 struct outfit {
@@ -33,6 +35,7 @@ struct outfit {
   struct definition *definition;
   struct sink_binding *binding;
   struct sink_limits limits;
+  bool worked; // its script has, with a record
 };
 
 enum lane_state {
@@ -63,7 +66,7 @@ struct stream { // what every record needs comes first
   struct stage_line line;      // its place among the courier's staged blocks
   uint64_t next;         // sequence of the journal to read next
   uint64_t counted;      // its status counts as matched what lies before this, whatever is routed again
-  unsigned worker;
+  unsigned worker, home; // that runs its script now; among those for everybody
   bool caught_up;        // has read all that the courier has routed
   bool fetching;         // a read from disk is under way
   bool choked;           // the window is full, or has been and is not yet empty enough
@@ -104,6 +107,15 @@ struct stream { // what every record needs comes first
   struct heap_node breaker; // in the courier's timers while no request may go
   uint64_t letters_kept;    // dead letters on disk
   struct allowance log_lines;
+  struct failed_row { // records that its script failed for, without one in between that went well
+    uint32_t count;
+    struct failed_record {
+      uint64_t ordinal, sequence;
+    } records[STREAM_SCRIPT_FAILURES];
+  } *row;                      // NULL: none, or no memory for it
+  bool redriving;              // these are to be read again once no letter is on its way
+  struct stream_alarm *alarm;  // of its script; NULL: nobody hears it
+  struct conduct conduct;      // its script's
 };
 
 enum { STREAM_MATCH_BYTES = offsetof(struct stream, jobs), STREAM_HOT_BYTES = offsetof(struct stream, by_endpoint) };
@@ -119,6 +131,7 @@ void stream_resume(struct stream *s);        // activate: from the position on
 // A new version takes over between two batches. False: its settings can't be used; the old goes on.
 bool stream_redefine(struct stream *s, struct definition *definition, struct err *err);
 void stream_take_awaited(struct stream *s);  // the version that waited takes over, if it may by now
+void stream_stale_jobs(struct stream *s); // all that is under way is read again
 void stream_shed(struct stream *s);          // gives back all memory of batches that are not out; they are made again
 void stream_settle(struct stream *s, uint64_t ordinal);
 void stream_again(struct stream *s, uint64_t ordinal); // this record is to be read again
@@ -174,6 +187,21 @@ void ahead_of_matching(struct stream *const *streams, size_t count); // routing
 void ahead_of_feeding(struct stream *const *streams, size_t count);  // reading
 void ahead_of_results(const struct harvest_job *job, uint32_t from, uint32_t to); // outputs into lanes, of these parts
 
+// ---- redrive.c ----
+void redrive_note(struct stream *s, const struct harvest_item *item); // its script failed for it, too
+void redrive_forget(struct stream *s);                                // it worked
+// The records of the row are run again by the version that is there now, their letters go; then the stream resumes.
+void redrive_begin(struct stream *s);
+void redrive_go_on(struct stream *s); // a letter has ended: perhaps it was the last
+
+// ---- penalty.c ----
+void penalty_timed_out(struct stream *s);               // a record took too long
+void penalty_struck(struct stream *s, const char *why); // a record ended its worker
+void penalty_begin(struct stream *s);                   // its worker has lost its patience
+// Before it reads: it goes where it belongs by now. False: not before what is under way has ended.
+bool penalty_follow(struct stream *s);
+bool penalty_serves(const struct stream *s); // the penalty worker runs its script
+
 // ---- lane.c ----
 void lane_ahead(const struct stream *s, const struct harvest_item *item); // prefetches what lane_put will look at
 // Puts an output where its endpoint's records are, or in a lane that fills. Sets output->bucket. False: out of memory.
@@ -220,6 +248,11 @@ struct dead_letter {
   struct slice answer; // beginning of the receiver's answer
   uint32_t attempts;
 };
+enum { LETTER_KEY_BYTES = DEFINITION_ID_BYTES + 13, REDRIVE_POSITION_BYTES = 4 << 20 };
+struct slice saver_letter_key(char out[LETTER_KEY_BYTES], const char *id, uint64_t sequence, uint32_t number);
+bool saver_position(struct stream *s, struct buf *out); // as the store keeps it; false: out of memory
+void saver_letter_begun(struct stream *s);              // a write is out that the courier's end waits for
+void saver_letter_ended(struct stream *s);
 void saver_dead_letter(struct stream *s, const struct dead_letter *letter);
 // False: out of memory, nothing was done. (saver_dead_letter has the record read again then.)
 bool saver_try_dead_letter(struct stream *s, const struct dead_letter *letter);

@@ -1,19 +1,11 @@
-#include "flow/streams.h"
+#include "flow/streams_parts.h"
 #include "base/hash.h"
 #include "base/limits.h"
-#include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 #include <stdio.h>
 #include <string.h>
-
-struct streams {
-  struct streams_options options;
-  struct stream_entry **entries; // in order of id
-  size_t count, cap;
-  struct list undoing; // changes that wait to be taken back
-};
 
 struct streams *streams_new(const struct streams_options *options, struct err *err) {
   struct streams *all = mem_zero(1, sizeof *all);
@@ -67,8 +59,7 @@ size_t streams_behind(const struct streams *all, const char *id) {
   return i < all->count && strcmp(all->entries[i]->definition->id, id) == 0 ? i + 1 : i;
 }
 
-// Takes the definition's reference.
-static struct stream_entry *insert(struct streams *all, struct definition *definition) {
+struct stream_entry *streams_insert(struct streams *all, struct definition *definition) {
   struct stream_entry *entry = mem_zero(1, sizeof *entry);
   if (entry) entry->status = status_new();
   if (entry && entry->status && all->count == all->cap) {
@@ -82,6 +73,7 @@ static struct stream_entry *insert(struct streams *all, struct definition *defin
     return NULL;
   }
   entry->definition = definition;
+  streams_listen(all, entry);
   size_t i = place_of(all, definition->id);
   memmove(all->entries + i + 1, all->entries + i, (all->count - i) * sizeof *all->entries);
   all->entries[i] = entry;
@@ -95,14 +87,14 @@ static void take_out(struct streams *all, struct stream_entry *entry) {
   entry_free(entry);
 }
 
-static struct courier *courier_of(const struct streams *all, const struct definition *definition) {
+struct courier *streams_courier(const struct streams *all, const struct definition *definition) {
   uint64_t h = hash_bytes(definition->id, strlen(definition->id), 7);
   return all->options.couriers[h % all->options.courier_count];
 }
 
 // ---- a change and its stages ----
 
-enum stage_kind { CREATE, CHANGE, REMOVE };
+enum stage_kind { CREATE, CHANGE, RENEW, REMOVE }; // RENEW: a change that nobody asked for by a request
 enum { UNDO_AGAIN_MS = 1000 };
 
 struct change {
@@ -111,11 +103,15 @@ struct change {
   struct stream_entry *entry; // CREATE: made when stored
   struct definition *next;    // CREATE, CHANGE
   bool resume;
+  bool goes_back; // to the script's version before, with the records that the present one failed for
+  bool untried; // its script was tried for streams like it, or ran before
   streams_done done;
   void *arg;
   struct pool_check check;
+  struct script_trial trial;
   struct store_write write;
-  struct store_change changes[3];
+  struct store_change changes[1 + SCRIPT_VERSIONS_CHANGES];
+  struct script_versions versions;
   char id[DEFINITION_ID_BYTES];
   struct courier_command command;
   struct loop_timer timer; // to take it back
@@ -144,14 +140,21 @@ static void answer(struct change *c, enum streams_outcome outcome, const struct 
 }
 
 static void finish(struct change *c, enum streams_outcome outcome, const struct err *err) {
-  if (c->entry) c->entry->changing = false;
-  if (c->kind == REMOVE && outcome == STREAMS_DONE) take_out(c->all, c->entry);
+  struct streams *all = c->all;
+  struct stream_entry *entry = c->entry;
+  if (entry) entry->changing = false;
+  if (c->kind == REMOVE && outcome == STREAMS_DONE) {
+    take_out(all, entry);
+    entry = NULL;
+  }
   answer(c, outcome, err);
+  if (entry && c->kind != RENEW && all->changed) all->changed(all->changed_arg, entry);
   change_free(c);
+  if (entry && entry->alarmed) streams_roll_back(entry);
 }
 
 static struct change *begin(struct streams *all, enum stage_kind kind, const struct stream_entry *entry, streams_done done, void *arg) {
-  struct streams_answer answer = {.outcome = STREAMS_FAILED};
+  struct streams_answer answer = {.outcome = STREAMS_FAILED, .id = entry ? entry->definition->id : NULL};
   struct change *c = NULL;
   if (entry && entry->changing) {
     answer.outcome = STREAMS_BUSY;
@@ -206,8 +209,9 @@ static void undo(struct change *c) {
     take_out(c->all, c->entry);
     c->entry = NULL;
   }
-  c->changes[0].value = c->kind == CHANGE ? c->entry->definition->document : (struct slice){0};
-  c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 1, .done = undone};
+  c->changes[0].value = c->kind == CREATE ? (struct slice){0} : c->entry->definition->document;
+  if (c->kind == CREATE) c->changes[1] = script_versions_forget(&c->versions, c->id); // of a change they go with the next one
+  c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = c->kind == CREATE ? 2 : 1, .done = undone};
   store_submit(c->all->options.store, &c->write);
 }
 
@@ -221,8 +225,27 @@ static void forget(struct change *c) {
   c->changes[0] = (struct store_change){.table = STORE_STREAMS, .key = id};
   c->changes[1] = (struct store_change){.table = STORE_POSITIONS, .key = id};
   c->changes[2] = (struct store_change){.table = STORE_DEAD, .key = slice_make(c->id, id.len + 1), .prefix = true};
-  c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 3, .done = forgotten};
+  c->changes[3] = script_versions_forget(&c->versions, c->id);
+  c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 4, .done = forgotten};
   store_submit(c->all->options.store, &c->write);
+}
+
+static void tell_taken_over(const struct definition *old, const struct definition *next) {
+  if (strcmp(old->script_version, next->script_version) != 0)
+    log_info("stream=%s doing=take-over%s version=%s was=%s", next->id, log_field("script", next->script_name),
+             next->script_version[0] ? next->script_version : "none", old->script_version[0] ? old->script_version : "none");
+  if (strcmp(old->sink->version, next->sink->version) != 0)
+    log_info("stream=%s doing=take-over sink=%s version=%s was=%s", next->id, next->sink->name, next->sink->version, old->sink->version);
+}
+
+static void take_over(struct change *c) {
+  struct definition *old = c->entry->definition;
+  bool other = old->sink != c->next->sink || strcmp(old->script_version, c->next->script_version) != 0;
+  tell_taken_over(old, c->next);
+  if (other) status_set_version_error(c->entry->status, NULL);
+  definition_ref(c->next);
+  c->entry->definition = c->next;
+  definition_unref(old);
 }
 
 static void obeyed(struct courier_command *command) {
@@ -232,19 +255,15 @@ static void obeyed(struct courier_command *command) {
   } else if (!command->ok) {
     undo(c);
   } else {
-    if (c->kind == CHANGE) {
-      definition_unref(c->entry->definition);
-      definition_ref(c->next);
-      c->entry->definition = c->next;
-    }
+    if (c->kind != CREATE) take_over(c);
     finish(c, STREAMS_DONE, NULL);
   }
 }
 
 static void command(struct change *c, enum courier_order order) {
-  c->command = (struct courier_command){.order = order, .definition = c->next ? c->next : c->entry->definition, .status = c->entry->status,
-                                        .resume = c->resume, .reply = c->all->options.loop, .done = obeyed};
-  courier_command(courier_of(c->all, c->command.definition), &c->command);
+  c->command = (struct courier_command){.order = order, .definition = c->next ? c->next : c->entry->definition, .status = c->entry->status, .alarm = &c->entry->alarm,
+                                        .resume = c->resume, .redrive = c->goes_back, .reply = c->all->options.loop, .done = obeyed};
+  courier_command(streams_courier(c->all, c->command.definition), &c->command);
 }
 
 static void stored(struct store_write *write) {
@@ -255,7 +274,7 @@ static void stored(struct store_write *write) {
   }
   if (c->kind == CREATE) {
     definition_ref(c->next);
-    c->entry = insert(c->all, c->next);
+    c->entry = streams_insert(c->all, c->next);
     if (!c->entry) {
       definition_unref(c->next);
       err_set(&c->command.err, "out of memory");
@@ -269,14 +288,33 @@ static void stored(struct store_write *write) {
 
 static void store(struct change *c) {
   c->changes[0] = (struct store_change){.table = STORE_STREAMS, .key = slice_of(c->id), .value = c->next->document};
-  c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 1, .done = stored};
+  size_t more = script_versions_change(&c->versions, c->all->options.store, c->entry ? c->entry->definition : NULL, c->next, c->changes + 1);
+  c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 1 + more, .done = stored};
   store_submit(c->all->options.store, &c->write);
+}
+
+static void tried(struct script_trial *trial) {
+  struct change *c = (struct change *)((char *)trial - offsetof(struct change, trial));
+  if (trial->ok) store(c);
+  else finish(c, trial->failed ? STREAMS_FAILED : STREAMS_REFUSED, &trial->err);
+}
+
+// On the records that came last, where it is to take the place of what works on them now.
+static void try_out(struct change *c) {
+  const struct streams_options *options = &c->all->options;
+  if (!c->entry || c->untried || !script_trial_wanted(c->entry->definition, c->next)) {
+    store(c);
+    return;
+  }
+  c->trial = (struct script_trial){.loop = options->loop, .pool = options->pool, .journal = options->journal, .old = c->entry->definition,
+                                   .next = c->next, .done = tried};
+  script_trial_begin(&c->trial);
 }
 
 static void compiled(struct pool_check *check) {
   struct change *c = (struct change *)((char *)check - offsetof(struct change, check));
   if (check->ok && check->facts.has_alert) err_set(&check->err, "alerts are not in this version: leave the alert hook out");
-  if (check->ok && !check->facts.has_alert) store(c);
+  if (check->ok && !check->facts.has_alert) try_out(c);
   else finish(c, STREAMS_REFUSED, &check->err);
 }
 
@@ -290,7 +328,7 @@ static void go_on(struct change *c, struct err *err) {
   struct slice script = definition_script(c->next);
   bool same = c->entry && strcmp(c->entry->definition->script_version, c->next->script_version) == 0;
   if (!script.len || same) {
-    store(c);
+    try_out(c);
     return;
   }
   c->check = (struct pool_check){.loop = c->all->options.loop, .name = c->next->program->script_name, .source = script,
@@ -331,58 +369,34 @@ void streams_set_active(struct streams *all, const struct stream_entry *entry, b
   go_on(c, &err);
 }
 
+void streams_renew(struct streams *all, const struct stream_entry *entry, const struct streams_renewal *renewal, streams_done done, void *arg) {
+  struct change *c = begin(all, RENEW, entry, done, arg);
+  if (!c) return;
+  struct err err = {0};
+  c->untried = renewal->untried;
+  c->next = definition_renew(&all->options.world, entry->definition, renewal->source, &err);
+  go_on(c, &err);
+}
+
+void streams_go_back(struct streams *all, struct stream_entry *entry, struct definition *next, const struct err *err,
+                         streams_done done, void *arg) {
+  struct change *c = begin(all, RENEW, entry, done, arg);
+  if (!c) {
+    definition_unref(next);
+    return;
+  }
+  struct err why = *err;
+  c->next = next;
+  c->goes_back = c->untried = true;
+  go_on(c, &why);
+}
+
+void streams_set_changed(struct streams *all, streams_changed changed, void *arg) {
+  all->changed = changed;
+  all->changed_arg = arg;
+}
+
 void streams_remove(struct streams *all, const struct stream_entry *entry, streams_done done, void *arg) {
   struct change *c = begin(all, REMOVE, entry, done, arg);
   if (c) command(c, COURIER_REMOVE);
-}
-
-// ---- start ----
-
-struct addition {
-  struct courier_command command;
-  struct stream_entry *entry;
-};
-
-static void added(struct courier_command *command) {
-  struct addition *addition = (struct addition *)command;
-  if (!command->ok) {
-    log_error("stream=%s doing=start%s", command->definition->id, log_field("error", command->err.text));
-    status_set_error(addition->entry->status, command->err.text);
-    status_set_state(addition->entry->status, STREAM_ERROR);
-  }
-  addition->entry->changing = false;
-  mem_free(addition);
-}
-
-static bool load_one(struct slice key, struct slice value, void *arg) {
-  struct streams *all = arg;
-  struct err err = {0};
-  char id[DEFINITION_ID_BYTES];
-  snprintf(id, sizeof id, "%.*s", (int)key.len, key.at);
-  struct definition *definition = definition_load(&all->options.world, id, value, &err);
-  if (!definition) {
-    log_error("stream=%s doing=load%s note=\"it stays in the store\"", id, log_field("error", err.text));
-    return true;
-  }
-  struct addition *addition = mem_must(mem_zero(1, sizeof *addition));
-  addition->entry = mem_must(insert(all, definition));
-  addition->entry->changing = true;
-  addition->command = (struct courier_command){.order = COURIER_ADD, .definition = definition, .status = addition->entry->status,
-                                               .reply = all->options.loop, .done = added};
-  courier_command(courier_of(all, definition), &addition->command);
-  return true;
-}
-
-static void opened(struct courier_command *command) {
-  mem_free(command);
-}
-
-bool streams_load(struct streams *all, struct err *err) {
-  bool ok = store_each(all->options.store, STORE_STREAMS, slice_of(""), slice_of(""), load_one, all);
-  for (unsigned i = 0; i < all->options.courier_count; i++) {
-    struct courier_command *open = mem_must(mem_zero(1, sizeof *open));
-    *open = (struct courier_command){.order = COURIER_OPEN, .reply = all->options.loop, .done = opened};
-    courier_command(all->options.couriers[i], open);
-  }
-  return ok || err_set(err, "can't read the streams from the store");
 }

@@ -1,7 +1,7 @@
 // streams.h - all streams there are: definitions kept in the store, each at work in one of the couriers.
 //
 // For one thread, the API's. A change runs through its stages without blocking it: definition checked, script compiled in a
-// throw-away worker, stored, taken over by the courier, answered.
+// throw-away worker and tried there on the stream's last records, stored, taken over by the courier, answered.
 #pragma once
 #include "base/err.h"
 #include "flow/courier.h"
@@ -31,6 +31,9 @@ struct stream_entry {
   struct definition *definition;
   struct status *status;
   bool changing; // a change is under way; another is refused meanwhile
+  struct streams *all;
+  struct stream_alarm alarm; // its courier's word that its script fails
+  bool alarmed;              // heard, and not dealt with yet
 };
 
 size_t streams_count(const struct streams *streams);
@@ -58,3 +61,14 @@ void streams_create(struct streams *streams, const json_t *body, streams_done do
 void streams_change(struct streams *streams, const struct stream_entry *entry, const json_t *body, streams_done done, void *arg);
 void streams_set_active(struct streams *streams, const struct stream_entry *entry, bool active, streams_done done, void *arg);
 void streams_remove(struct streams *streams, const struct stream_entry *entry, streams_done done, void *arg);
+// The same stream with this source of its shared script, or (at NULL) with its sink as it is now. On failure it goes on as it was.
+struct streams_renewal {
+  struct slice source; // borrowed for the call
+  bool untried;        // it was tried for other streams: that is enough
+};
+void streams_renew(struct streams *streams, const struct stream_entry *entry, const struct streams_renewal *renewal, streams_done done,
+                   void *arg);
+
+// Who wants to know of streams that were made or changed by a request: what they were made of may have changed meanwhile.
+typedef void (*streams_changed)(void *arg, const struct stream_entry *entry);
+void streams_set_changed(struct streams *streams, streams_changed changed, void *arg);

@@ -170,7 +170,7 @@ static void feed_ready(struct courier *c) {
     look_ahead(&turn);
     for (unsigned n = AHEAD_STREAMS; n && (link = list_pop(&turn)); n--) feed_stream(list_item(link, struct stream, ready_link));
   }
-  for (unsigned i = 0; i < pool_workers(c->options.pool); i++) feed_commit(c, i);
+  for (unsigned i = 0; i < pool_places(c->options.pool); i++) feed_commit(c, i);
 }
 
 void turn_tick(struct loop_timer *timer) {
@@ -182,7 +182,7 @@ void turn_tick(struct loop_timer *timer) {
 
 // As many of those that wait as there is room for jobs.
 static void end_starving(struct courier *c) {
-  for (unsigned i = 0; i < pool_workers(c->options.pool); i++) {
+  for (unsigned i = 0; i < pool_places(c->options.pool); i++) {
     struct courier_worker *w = &c->workers[i];
     struct list *link;
     for (uint32_t n = w->jobs; !w->full && n < COURIER_WORKER_JOBS && (link = list_pop(&w->starved)); n++)

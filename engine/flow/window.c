@@ -81,6 +81,21 @@ uint64_t window_next_unread(const struct window *w, uint64_t from) {
   return from;
 }
 
+bool window_take_back(struct window *w, uint64_t ordinal, uint64_t sequence) {
+  if (window_holds(w, ordinal)) {
+    bool settled = window_at(w, ordinal) == WINDOW_SETTLED;
+    if (settled) window_mark(w, ordinal, WINDOW_UNREAD);
+    return settled;
+  }
+  if (ordinal + 1 != w->base || !window_reserve(w)) return false;
+  w->head = (w->head - 1) & (w->cap - 1);
+  w->base--;
+  w->count++;
+  w->unread++;
+  w->entries[w->head] = sequence << 2 | WINDOW_UNREAD;
+  return true;
+}
+
 void window_unread_all(struct window *w) {
   for (uint64_t o = w->base; o < window_end(w); o++)
     if (window_at(w, o) == WINDOW_READ) window_mark(w, o, WINDOW_UNREAD);

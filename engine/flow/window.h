@@ -45,6 +45,9 @@ static inline uint64_t window_end(const struct window *w) {
 }
 // The first unread ordinal at or after `from`, or window_end.
 uint64_t window_next_unread(const struct window *w, uint64_t from);
+// A settled record is to be read again: one that the window still has, or the one right before all that it has, which comes back to
+// its front. False: it is neither, or out of memory.
+bool window_take_back(struct window *w, uint64_t ordinal, uint64_t sequence);
 // Everything that is on its way is to be read again.
 void window_unread_all(struct window *w);
 

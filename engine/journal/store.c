@@ -20,7 +20,7 @@ enum {
   MAP_DOUBLINGS = 8,          // up to 1 TB of address space
 };
 
-static const char *const table_names[STORE_TABLES] = {"meta", "streams", "positions", "dead"};
+static const char *const table_names[STORE_TABLES] = {"meta", "streams", "positions", "dead", "scripts"};
 
 struct store {
   struct store_folder folder;

@@ -19,6 +19,7 @@ enum store_table {
   STORE_STREAMS,   // stream id -> JSON definition
   STORE_POSITIONS, // stream id -> position, as position.h writes it
   STORE_DEAD,      // stream id, 0 byte, 8 bytes number (big-endian) -> JSON dead letter
+  STORE_SCRIPTS,   // stream id, 0 byte, version -> Lua source (flow/script_versions.h)
   STORE_TABLES,
 };
 

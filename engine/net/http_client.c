@@ -257,7 +257,7 @@ static bool set_headers(struct transfer *t, const struct http_send *send, struct
   }
   if (!make_room(t, count + OWN_HEADERS)) return err_set(err, "out of memory");
   // As a line, for curl writes what comes by CURLOPT_USERAGENT twice, and slowly.
-  struct curl_slist *node = add_header(t->headers, "User-Agent: Sluice/" SLUICE_VERSION);
+  struct curl_slist *node = add_header(t->headers, HTTP_USER_AGENT);
   // An empty one keeps curl from adding its own.
   if (send->body.len >= EXPECT_BYTES) node = add_header(node, "Expect:");
   if (!has_type) node = add_header(node, "Content-Type:");

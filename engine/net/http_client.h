@@ -10,6 +10,8 @@
 
 struct http_client;
 
+#define HTTP_USER_AGENT "User-Agent: Sluice/" SLUICE_VERSION // the first header of every request
+
 enum http_outcome {
   HTTP_ANSWERED,  // status holds
   HTTP_REFUSED,   // egress policy: no connection was made

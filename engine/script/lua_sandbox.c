@@ -12,7 +12,7 @@
 #include <lualib.h>
 
 static const char *const base_names[] = {"assert", "error", "select", "rawequal", "setmetatable", NULL};
-static const char *const string_names[] = {"byte", "char", "len", "lower", "upper", "reverse", "sub", NULL};
+static const char *const string_names[] = {"byte", "char", "len", "sub", NULL};
 static const char *const table_names[] = {"insert", "remove", NULL};
 static const char *const math_names[] = {"abs",   "acos", "asin",  "atan", "atan2", "ceil", "cos",   "cosh",
                                          "deg",   "exp",  "floor", "fmod", "frexp", "huge", "ldexp", "log",
@@ -51,9 +51,11 @@ static int call_nested(lua_State *L) {
 }
 
 static int table_sort(lua_State *L) {
+  enum { SORT_STEPS = 64 }; // an element, in a list of thousands
   luaL_checktype(L, 1, LUA_TTABLE);
   if (lua_objlen(L, 1) > LIMIT_SCRIPT_SORT)
     return luaL_error(L, "table.sort takes at most %d elements", LIMIT_SCRIPT_SORT);
+  lua_state_work(lua_state_of(L), lua_objlen(L, 1) * SORT_STEPS);
   return call_nested(L);
 }
 
@@ -63,6 +65,8 @@ static int call_with_list(lua_State *L) {
   if (record_proxy_entry(L, 1, &entry)) {
     record_proxy_copy(L, entry);
     lua_replace(L, 1);
+  } else if (lua_istable(L, 1)) {
+    lua_state_work(lua_state_of(L), lua_objlen(L, 1) * 4);
   }
   return call_nested(L);
 }

@@ -15,6 +15,14 @@ static int pass_on(lua_State *L) {
   return lua_gettop(L);
 }
 
+// The same for one that works through a text, which may be long.
+static int work_through(lua_State *L) {
+  size_t len;
+  luaL_checklstring(L, 1, &len); // here, where an error tells the function's name
+  lua_state_work(lua_state_of(L), len / 4);
+  return pass_on(L);
+}
+
 static int string_rep(lua_State *L) {
   size_t len, separator = 0;
   luaL_checklstring(L, 1, &len);
@@ -92,4 +100,7 @@ static void set_over(lua_State *L, const char *library, const char *name, lua_CF
 void lua_string_open(lua_State *L) {
   set_over(L, LUA_STRLIBNAME, "rep", string_rep);
   set_over(L, LUA_STRLIBNAME, "format", string_format);
+  set_over(L, LUA_STRLIBNAME, "lower", work_through);
+  set_over(L, LUA_STRLIBNAME, "upper", work_through);
+  set_over(L, LUA_STRLIBNAME, "reverse", work_through);
 }

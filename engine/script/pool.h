@@ -28,6 +28,10 @@ struct pool_options {
 struct pool *pool_new(const struct pool_options *options, struct err *err); // starts workers and the watch thread
 void pool_free(struct pool *pool); // after its clients; ends the workers; takes NULL
 unsigned pool_workers(const struct pool *pool);
+// One more worker, of low priority, for scripts that take too long: started with its first job. Its number is the one behind the
+// others', so there are pool_places workers in all.
+unsigned pool_penalty_worker(const struct pool *pool);
+unsigned pool_places(const struct pool *pool);
 pid_t pool_worker_pid(struct pool *pool, unsigned worker); // 0: it is just being replaced
 
 struct pool_client_events {
@@ -68,7 +72,7 @@ struct pool_job { // the caller's, until `ended`
   struct pool_job *next;   // the pool's
 };
 
-// A job for `worker` (0 <= worker < pool_workers): begin, add records until false, commit; one job a worker is open at a time, and
+// A job for `worker` (0 <= worker < pool_places): begin, add records until false, commit; one job a worker is open at a time, and
 // the loop does not run meanwhile. False from begin: no room now; `room` will be called. False from add: this one did not fit
 // (records, bytes or ring), or the worker must be told of its program first: it begins the next job. The first record always fits
 // after a begin for its program and size.

@@ -10,10 +10,13 @@ struct pool_worker {
   struct worker_process *process; // under the pool's lock; NULL: none could be started yet
   atomic_uint generation;         // goes up whenever `process` changes
   atomic_uint outstanding;        // jobs begun and not ended
+  atomic_bool wanted;             // there is to be a process
   // The watch thread's own:
-  uint64_t seen_call;      // the beat's, as last seen to change
-  uint64_t seen_cpu_ns;    // the process's time then
-  uint64_t same_ms;        // for which it was seen to be the same
+  struct pool_look {   // at one of the beat's words
+    uint64_t seen;     // as last seen to change
+    uint64_t cpu_ns;   // the process's time then
+    uint64_t same_ms;  // for which it was seen to be the same
+  } call, part;
   uint64_t start_again_ms; // when process is NULL
 };
 
@@ -34,14 +37,29 @@ struct pool_checks { // of pool_check.c; the queue under the pool's lock, the re
   unsigned next_known;
 };
 
+struct pool_trials { // of pool_trial.c; as above
+  struct pool_trial *first, **last;
+  struct trial_run {
+    struct pool_trial *trial; // NULL: free
+    struct trial_sheet *sheet;
+    int sheet_fd, pidfd;
+    pid_t pid;
+    uint64_t begun_ms;
+    uint32_t seen_loaded, seen_done; // as last seen to change, and when
+    uint64_t seen_ms, seen_cpu_ms;
+  } runs[LIMIT_TRIALS];
+};
+
 struct pool {
   char *executable; // NULL: our own
   struct script_limits limits;
-  unsigned worker_count;
+  unsigned worker_count; // with the penalty worker, which is the last
+  bool users;            // each worker becomes a user of its own
   struct pool_worker *workers;
   int bells[LIMIT_POOL_CLIENTS]; // wake a client each: written by workers and by the watch thread
   atomic_uint clients;           // places given away
   struct pool_checks checks;
+  struct pool_trials trials;
   atomic_ulong kills, restarts;
 
   pthread_mutex_t lock;
@@ -56,6 +74,10 @@ struct pool {
 };
 
 void pool_wake_watch(struct pool *pool);
+// Somebody has work for a worker that has no process: it gets one, if it was not being replaced anyway.
+void pool_want_worker(struct pool *pool, unsigned worker);
+// The user for the n-th of our processes; 0: they stay who they are.
+uid_t pool_user(const struct pool *pool, unsigned n);
 // A job begins: the watch thread must look from now on.
 void pool_job_begins(struct pool *pool, unsigned worker);
 // The worker's present process with a reference, or NULL; *generation goes with it. The process learns how
@@ -63,6 +85,7 @@ void pool_job_begins(struct pool *pool, unsigned worker);
 struct worker_process *pool_process(struct pool *pool, unsigned worker, unsigned *generation);
 // Words out of shared memory, for people: what is no UTF-8 or can't be seen becomes '?'.
 void pool_clean(char *text, size_t len);
+void pool_clean_lines(char *text, size_t len); // the same, but for line ends
 
 // ---- the watch thread's part of pool_check.c ----
 void pool_checks_init(struct pool *pool);
@@ -71,3 +94,10 @@ void pool_checks_start(struct pool *pool); // those that wait, as places are fre
 // What to wait for: at most LIMIT_CHECKS descriptors, and when to look in any case.
 nfds_t pool_checks_fds(const struct pool *pool, struct pollfd *fds, uint64_t *deadline_ms);
 void pool_checks_end(struct pool *pool); // those whose process ended or is too late
+
+// ---- the watch thread's part of pool_trial.c, in the same way ----
+void pool_trials_init(struct pool *pool);
+void pool_trials_fini(struct pool *pool);
+void pool_trials_start(struct pool *pool);
+nfds_t pool_trials_fds(const struct pool *pool, struct pollfd *fds, uint64_t *deadline_ms); // LIMIT_TRIALS
+void pool_trials_end(struct pool *pool);

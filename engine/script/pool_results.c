@@ -35,7 +35,8 @@ static bool head_is_right(const struct pool_link *l, const struct pool_reader *r
                           const struct message_result *head) {
   size_t content = sizeof *head + (size_t)head->output_count * sizeof(struct script_output) +
                    head->output_bytes + (size_t)head->text_bytes + head->log_bytes;
-  return head->outcome <= SCRIPT_MEMORY && head->output_count <= SCRIPT_OUTPUTS && content <= head->bytes &&
+  enum script_outcome last = l->worker == pool_penalty_worker(l->pool) ? SCRIPT_MEMORY : SCRIPT_PUT_OFF;
+  return head->outcome <= last && head->output_count <= SCRIPT_OUTPUTS && content <= head->bytes &&
          (head->outcome == SCRIPT_KEPT || head->output_count == 0) && head->job == l->first->number &&
          head->index == l->next_index + r->count && head->index < l->first->count;
 }
@@ -58,7 +59,7 @@ void pool_clean(char *text, size_t len) {
   }
 }
 
-static void clean_lines(char *text, size_t len) {
+void pool_clean_lines(char *text, size_t len) {
   for (char *line = text, *end = text + len; line < end;) {
     char *stop = memchr(line, '\n', (size_t)(end - line));
     if (!stop) stop = end;
@@ -76,7 +77,7 @@ static bool take_result(struct pool_reader *r, const struct message_result *head
   for (uint32_t i = 0; i < head->output_count; i++)
     if (!take_output(&outputs[i], slice_make(bytes, head->output_bytes), &to[i])) return false;
   pool_clean(text, head->text_bytes);
-  clean_lines(text + head->text_bytes, head->log_bytes);
+  pool_clean_lines(text + head->text_bytes, head->log_bytes);
   r->results[r->count++] = (struct pool_result){.outcome = (enum script_outcome)head->outcome,
                                                 .line = head->line,
                                                 .spent_ns = head->spent_ns,

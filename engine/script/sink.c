@@ -104,32 +104,57 @@ static bool is_sink_file(const char *name) {
   return len < 9 || strcmp(name + len - 9, "_spec.lua") != 0;
 }
 
-static struct sink *load_from(const struct sink_set *set, const char *file, struct err *err) {
-  size_t len;
-  char *source = disk_read_file(file, LIMIT_SCRIPT_SOURCE_BYTES, &len, err);
-  struct sink *sink = source ? sink_load(file, slice_make(source, len), err) : NULL;
-  mem_free(source);
-  const struct sink *other = sink ? sink_set_find(set, sink->name) : NULL;
-  if (!other && set->count < SINKS) return sink;
-  if (other)
-    err_set(err, "%s: the name \"%s\" is taken by %s", file, other->name, other->file);
-  else
-    err_set(err, "%s: one sink too many (%d)", file, SINKS);
-  sink_unref(sink);
-  return NULL;
+static size_t place_of(const struct sink_set *set, const char *file) { // the first that is not less
+  size_t i = 0;
+  while (i < set->count && strcmp(set->sinks[i]->file, file) < 0)
+    i++;
+  return i;
+}
+
+struct sink *sink_set_of_file(const struct sink_set *set, const char *file) {
+  size_t i = place_of(set, file);
+  return i < set->count && strcmp(set->sinks[i]->file, file) == 0 ? set->sinks[i] : NULL;
+}
+
+void sink_set_drop(struct sink_set *set, const struct sink *sink) {
+  size_t i = place_of(set, sink->file);
+  struct sink *dropped = set->sinks[i];
+  memmove(set->sinks + i, set->sinks + i + 1, (--set->count - i) * sizeof set->sinks[0]);
+  sink_unref(dropped);
+}
+
+static bool may_put(const struct sink_set *set, const struct sink *sink, struct err *err) {
+  const struct sink *other = sink_set_find(set, sink->name);
+  if (other && strcmp(other->file, sink->file) != 0)
+    return err_set(err, "%s: the name \"%s\" is taken by %s", sink->file, sink->name, other->file);
+  return set->count < SINKS || sink_set_of_file(set, sink->file) ||
+         err_set(err, "%s: one sink too many (%d)", sink->file, SINKS);
+}
+
+bool sink_set_put(struct sink_set *set, struct sink *sink, struct err *err) {
+  if (!may_put(set, sink, err)) {
+    sink_unref(sink);
+    return false;
+  }
+  struct sink *before = sink_set_of_file(set, sink->file);
+  if (before) sink_set_drop(set, before);
+  size_t i = place_of(set, sink->file);
+  memmove(set->sinks + i + 1, set->sinks + i, (set->count++ - i) * sizeof set->sinks[0]);
+  set->sinks[i] = sink;
+  return true;
 }
 
 static void add_file(struct sink_set *set, const char *folder, const char *name, struct err *err) {
   char file[1024];
   struct err why = {0};
+  size_t len;
   snprintf(file, sizeof file, "%s/%s", folder, name);
-  struct sink *sink = load_from(set, file, &why);
-  if (sink) {
-    set->sinks[set->count++] = sink;
-  } else {
-    log_error("sinks doing=load%s%s", log_field("file", name), log_field("error", why.text));
-    err_set(err, "%s", why.text);
-  }
+  char *source = disk_read_file(file, LIMIT_SCRIPT_SOURCE_BYTES, &len, &why);
+  struct sink *sink = source ? sink_load(file, slice_make(source, len), &why) : NULL;
+  mem_free(source);
+  if (sink && sink_set_put(set, sink, &why)) return;
+  log_error("sinks doing=load%s%s", log_field("file", name), log_field("error", why.text));
+  err_set(err, "%s", why.text);
 }
 
 static int sink_files(const struct dirent *entry) {

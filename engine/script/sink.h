@@ -48,7 +48,7 @@ struct sink {
 };
 
 // Every NAME.lua of the folder (not NAME_spec.lua). A file that can't be loaded is an error in `err` and is
-// left out; the others stand.
+// left out; the others stand. A set belongs to one thread; the sinks in it to whoever has a reference.
 struct sink_set;
 struct sink_set *sink_set_load(const char *folder,
                                struct err *err); // NULL only when the folder can't be read or memory is out
@@ -57,6 +57,11 @@ size_t sink_set_count(const struct sink_set *set);
 struct sink *sink_set_at(const struct sink_set *set, size_t i);                 // borrowed
 struct sink *sink_set_find(const struct sink_set *set, const char *name);       // borrowed; NULL: none
 const char *sink_set_suggest(const struct sink_set *set, const char *name);     // the nearest name or NULL
+// Of the file `folder/name` that it was loaded from: borrowed; NULL: none.
+struct sink *sink_set_of_file(const struct sink_set *set, const char *file);
+// Takes the place of the one from the same file, or is new. Takes the reference, also when it is refused.
+bool sink_set_put(struct sink_set *set, struct sink *sink, struct err *err);
+void sink_set_drop(struct sink_set *set, const struct sink *sink); // those who have a reference keep it
 struct sink *sink_load(const char *file, struct slice source, struct err *err); // "file:line: what is wrong"
 void sink_ref(struct sink *sink);
 void sink_unref(struct sink *sink);
@@ -67,6 +72,8 @@ void sink_unref(struct sink *sink);
 json_t *sink_check_settings(const struct sink *sink, const json_t *settings, struct err *err);
 // The settings as they may be shown: each secret that is set reads "********". New reference.
 json_t *sink_mask_settings(const struct sink *sink, const json_t *settings);
+// Without the secrets, as a sink's map sees them. New reference; NULL: out of memory.
+json_t *sink_open_settings(const struct sink *sink, const json_t *settings);
 // For a PATCH: `change` over `settings`, where "********" for a secret keeps what is there and null takes a
 // setting away. New.
 json_t *sink_merge_settings(const struct sink *sink, const json_t *settings, const json_t *change);

@@ -96,6 +96,13 @@ json_t *sink_mask_settings(const struct sink *sink, const json_t *settings) {
   return shown;
 }
 
+json_t *sink_open_settings(const struct sink *sink, const json_t *settings) {
+  json_t *open = json_copy((json_t *)(uintptr_t)settings);
+  for (size_t i = 0; open && i < sink->setting_count; i++)
+    if (sink->settings[i].secret) json_object_del(open, sink->settings[i].name);
+  return open;
+}
+
 static int change_one(const struct sink *sink, json_t *settings, const char *name, json_t *value) {
   const struct sink_setting *s = find_setting(sink, name);
   if (s && s->secret && is_mask(value)) return 0;

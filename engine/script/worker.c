@@ -2,10 +2,12 @@
 #include "script/worker.h"
 #include "base/clock.h"
 #include "script/confine.h"
+#include "script/lua_state.h"
 #include "script/segment.h"
 #include "script/worker_check.h"
 #include "script/worker_process.h"
 #include "script/worker_run.h"
+#include "script/worker_trial.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -143,6 +145,17 @@ static struct shelf_program *change_program(struct worker *w, struct shelf_progr
   return to;
 }
 
+// After its second time-out a script is not run here any more, until the engine forgets the program and tells
+// of it again: all that waits for this worker would wait for it.
+static const struct script_result *run_record(struct worker *w, struct shelf_program *program,
+                                              const struct record_header *header, struct slice bytes) {
+  if (program->put_off) return runner_put_off(&w->runner);
+  const struct script_result *result = runner_run(&w->runner, &w->shelf, program, header, bytes);
+  if (result->outcome == SCRIPT_TIMEOUT && !w->words->penalty)
+    program->put_off = patience_lost(&program->patience, clock_mono_ms());
+  return result;
+}
+
 static void run_job(struct worker *w, struct client *c, const struct message_job *head) {
   struct job job = {.head = head, .client = c, .client_number = (unsigned)(c - w->clients)};
   struct shelf_program *program = NULL;
@@ -154,8 +167,7 @@ static void run_job(struct worker *w, struct client *c, const struct message_job
     struct slice bytes = slice_make(record + 1, record->header.length);
     program = change_program(w, program, record->program_id);
     begin_beat(w, &job, i);
-    const struct script_result *result =
-        runner_run(&w->runner, &w->shelf, program, &record->header, bytes);
+    const struct script_result *result = run_record(w, program, &record->header, bytes);
     end_beat(w);
     at += message_record_bytes(record->header.length);
     bool more = i + 1 < head->count && ((const struct message_record *)(const void *)at)->program_id == program->id;
@@ -251,10 +263,11 @@ static int worker_run(void) {
   runner_init(&w->runner);
   w->shelf.log = runner_log;
   w->shelf.log_arg = &w->runner;
-  if (!confine(w->words->engine, WORKER_FDS, &err)) {
+  if (!confine(&(struct confine){w->words->engine, w->words->user, WORKER_FDS}, &err)) {
     snprintf(w->words->reason, sizeof w->words->reason, "%.*s", (int)sizeof w->words->reason - 1, err.text);
     return 1;
   }
+  lua_state_count_calls(&w->words->beat.part);
   atomic_store(&w->words->ready, 1);
   work(w);
   return 0;
@@ -264,5 +277,7 @@ int worker_main(int argc, char **argv) {
   // argv[0] is the program, argv[1] "worker".
   if (argc > 2 && strcmp(argv[2], "check") == 0)
     return worker_check_main(WORKER_FD_MEMORY, WORKER_FD_MEMORY + 1);
+  if (argc > 2 && strcmp(argv[2], "try") == 0)
+    return worker_trial_main(WORKER_FD_MEMORY, WORKER_FD_MEMORY + 1);
   return worker_run();
 }

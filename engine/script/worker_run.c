@@ -138,6 +138,12 @@ static const struct script_result *pass(struct script_result *to, struct slice b
   return gather(to, slice_make(NULL, 0), bytes) ? to : end_as(to, SCRIPT_FAILED, "the record is too long");
 }
 
+const struct script_result *runner_put_off(struct runner *r) {
+  r->log_len = 0;
+  clear(&r->script, SCRIPT_PUT_OFF);
+  return &r->script;
+}
+
 const struct script_result *runner_run(struct runner *r, struct shelf *shelf, struct shelf_program *program,
                                        const struct record_header *header, struct slice bytes) {
   r->log_len = 0;

@@ -1,15 +1,17 @@
 // The commands a person types, on a real engine, and the dictionary behind their messages.
 import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Engine, TOKEN, program, until } from '../support/engine.mjs';
+import * as commands from '../support/shell.mjs';
 import { Receiver } from '../support/receiver.mjs';
 import { usage, many } from '../support/records.mjs';
 
@@ -17,20 +19,8 @@ let engine;
 before(async () => { engine = await Engine.start(); });
 after(async () => { await engine.end(); });
 
-function start(...args) {
-  const child = spawn(program, args, { env: { ...process.env, SLUICE_URL: engine.url, SLUICE_TOKEN: TOKEN } });
-  const running = { child, out: '', err: '', ended: once(child, 'close') };
-  child.stdout.on('data', (text) => { running.out += text; });
-  child.stderr.on('data', (text) => { running.err += text; });
-  return running;
-}
-
-async function run(...args) {
-  const running = start(...args);
-  running.child.stdin.end();
-  const [code] = await running.ended;
-  return { code, out: running.out, err: running.err };
-}
+const start = (...args) => commands.start(engine, args);
+const run = (...args) => commands.run(engine, args);
 
 async function receiver(...args) {
   const running = start('receive', '--port', '0', ...args);
@@ -56,7 +46,7 @@ test('version: as an option, and as JSON', async () => {
 });
 
 test('commands that are not there are told apart from slips, which get a suggestion', async () => {
-  for (const name of ['dead', 'sinks', 'scripts', 'users', 'tokens', 'top'])
+  for (const name of ['users', 'tokens'])
     assert.deepEqual(await run(name), { code: 2, out: '', err: `\`sluice ${name}\` is not in this version\n` });
   assert.deepEqual(await run('recieve'), { code: 2, out: '', err: "sluice: unknown command 'recieve': did you mean 'receive'?\ntry `sluice -h`\n" });
   assert.match((await run('xyzzy')).err, /^sluice: unknown command 'xyzzy'\n/);
@@ -65,17 +55,7 @@ test('commands that are not there are told apart from slips, which get a suggest
 test('help COMMAND is the help of that command', async () => {
   assert.equal((await run('help', 'send')).out, (await run('send', '-h')).out);
   assert.equal((await run('help')).out, (await run('-h')).out);
-  assert.equal((await run('help', 'top')).code, 2);
-});
-
-test("the README's script makes of the samples what the README says", async () => {
-  const root = new URL('../..', import.meta.url).pathname, readme = readFileSync(join(root, 'README.md'), 'utf8');
-  const [script, shown] = ['lua', 'json'].map((kind) => readme.match(new RegExp(`\`\`\`${kind}\\n([^]*?)\`\`\``))[1]);
-  const samples = join(root, 'examples/records');
-  const piped = start('pipe', file('events.lua', script));
-  piped.child.stdin.end(readdirSync(samples).sort().map((name) => readFileSync(join(samples, name), 'utf8')).join(''));
-  assert.deepEqual(await piped.ended, [0, null]);
-  assert.equal(piped.out, shown);
+  assert.equal((await run('help', 'users')).code, 2);
 });
 
 test('check and run find the same mistakes in a configuration, by file and line', async () => {
@@ -105,7 +85,7 @@ test('a store that is damaged is refused with what to do', async () => {
 test('wrong usage says what is wrong', async () => {
   for (const [words, ...args] of [
     ["run: unexpected argument 'extra'", 'run', 'extra'], ["receive: unexpected argument 'extra'", 'receive', 'extra'],
-    ["version: unexpected argument 'extra'", 'version', 'extra'], ["send: unexpected argument 'extra'", 'send', '-', 'extra'],
+    ["version: unexpected argument 'extra'", 'version', 'extra'], ["top: unexpected argument 'extra'", 'top', 'extra'], ["send: unexpected argument 'extra'", 'send', '-', 'extra'],
     ['send: FILE is missing (- reads stdin)', 'send'], ["--batch must be a whole number from 1 to 10000, not 'x'", 'send', '-', '--batch', 'x'],
     ['streams show: ID is missing', 'streams', 'show'], ['streams update: FILE.json is missing', 'streams', 'update', 'st_1'],
     ["streams list: unexpected argument 'x'", 'streams', 'list', 'x'], ["streams has no 'lst': did you mean 'list'?", 'streams', 'lst'],
@@ -113,7 +93,7 @@ test('wrong usage says what is wrong', async () => {
 });
 
 test('wrong usage is exit code 2, and help is 0', async () => {
-  for (const command of ['send', 'receive', 'streams', 'version']) {
+  for (const command of ['send', 'receive', 'streams', 'sinks', 'dead', 'top', 'version']) {
     assert.equal((await run(command, '--nonsense')).code, 2, command);
     const help = await run(command, '-h');
     assert.equal(help.code, 0, command);
@@ -211,6 +191,26 @@ test('receive prints a request whole, even when it brings more than --count', as
   assert.equal(r.out, '{"a":1}\n{"a":2}\n{"a":3}\n');
 });
 
+test('receive takes nothing more once --count is reached, while its last answer is under way', async () => {
+  const r = await receiver('--count', '1', '--slow', '20'); // so its answer takes seconds
+  const { hostname, port } = new URL(r.url);
+  const ask = async (body) => {
+    const socket = connect(Number(port), hostname);
+    socket.write(`POST / HTTP/1.1\r\nHost: h\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    const [begun] = await once(socket.setEncoding('utf8'), 'data');
+    return { socket, begun };
+  };
+  const first = await ask('{"a":1}'), second = await ask('{"a":2}');
+  assert.match(first.begun, /^HTTP\/1\.1 200/);
+  assert.match(second.begun, /^HTTP\/1\.1 503/); // or its sender would take for delivered what is not printed
+  r.child.kill('SIGTERM');
+  assert.deepEqual(await r.ended, [0, null]);
+  first.socket.destroy();
+  second.socket.destroy();
+  assert.equal(r.out, '{"a":1}\n');
+  assert.match(r.err, /received 1 records in 2 requests \(0 failed on purpose, 1 refused\)/);
+});
+
 test('receive checks signatures', async () => {
   const r = await receiver('--secret', 'a secret');
   const sign = (body) => `v1,${createHmac('sha256', 'a secret').update(`msg_1.1700000000.${body}`).digest('base64')}`;
@@ -231,31 +231,6 @@ test('receive fails as often as asked and prints nothing of what it failed', asy
   assert.equal(r.out, '');
 });
 
-test('streams: created, listed, shown, changed, switched off and on, deleted', async () => {
-  const settings = { url: 'http://127.0.0.1:1/' };
-  const definition = { name: 'from the shell', organisation_id: 80025, type: 'usage', sink: 'rest', settings };
-  const created = await run('streams', 'create', file('stream.json', JSON.stringify(definition)), '--json');
-  assert.equal(created.code, 0, created.err);
-  const { id } = JSON.parse(created.out);
-  const list = await run('streams', 'list');
-  assert.match(list.out, /^ID +NAME +ORGANISATION/);
-  assert.match(list.out, new RegExp(`^${id} +from the shell +80025 +usage +rest `, 'm'));
-  assert.equal(JSON.parse((await run('streams', 'list', '--json')).out)[0].id, id);
-  assert.equal((await run('streams', 'update', id, file('change.json', '{"name":"renamed"}'))).code, 0);
-  assert.match((await run('streams', 'show', id)).out, /^name +renamed$/m);
-  const shown = await run('streams', 'show', id, '--json');
-  const same = await run('streams', 'update', id, file('shown.json', shown.out), '--json'); // what was shown can be sent back
-  assert.equal(same.code, 0, same.err);
-  assert.deepEqual({ ...JSON.parse(same.out), status: 0 }, { ...JSON.parse(shown.out), status: 0 });
-  assert.equal((await run('streams', 'deactivate', id)).code, 0);
-  assert.equal(JSON.parse((await run('streams', 'show', id, '--json')).out).active, false);
-  assert.equal((await run('streams', 'activate', id)).code, 0);
-  assert.equal((await run('streams', 'delete', id)).out, `${id} deleted, 0 undelivered\n`);
-  const gone = await run('streams', 'show', id);
-  assert.equal(gone.code, 1);
-  assert.match(gone.err, /404/);
-});
-
 test('decimals are answered as they were given', async () => {
   const { id } = await engine.stream({ sink: 'rest', settings: { url: 'http://127.0.0.1:1/' }, parameters: { a: 0.008531, b: 5.5 }, organisation_id: 80027 });
   await engine.send([usage({ organisation: { id: 80027 } })]);
@@ -272,16 +247,6 @@ test('a header without a value is sent', async (t) => {
   await until(() => mine.requests.length, 'the record');
   const { headers } = mine.requests[0];
   assert.deepEqual([headers['x-empty'], headers['x-full']], ['', 'a']);
-});
-
-test('streams: what the engine refuses is told in its words', async () => {
-  const bad = { name: 'x', organisation_id: 1, type: 'usage', sink: 'rset', settings: {} };
-  const refused = await run('streams', 'create', file('bad.json', JSON.stringify(bad)));
-  assert.equal(refused.code, 1);
-  assert.match(refused.err, /rest/);
-  const broken = await run('streams', 'create', file('broken.json', '{\n'));
-  assert.equal(broken.code, 1);
-  assert.match(broken.err, /broken\.json:\d+: /);
 });
 
 const mistaken = `local M = { api = 1 }
@@ -322,20 +287,22 @@ test('check --json says the same as data, and an error is exit code 1', async ()
   assert.match(fourth.errors[0].message, /No such file/);
 });
 
+test('check says so where there is nothing to check', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const there = (...args) => commands.run(null, ['check', ...args], { cwd: folder });
+  assert.deepEqual(await there(), { code: 0, err: '', out: 'nothing to check here: no sluice.lua, no scripts/*.lua, no sinks/*.lua\n' });
+  assert.deepEqual(await there('--json'), { code: 0, err: '', out: '[]\n' });
+  mkdirSync(join(folder, 'scripts'));
+  writeFileSync(join(folder, 'scripts', 'one.lua'), 'return { api = 1 }');
+  assert.equal((await there()).out, 'ok  scripts/one.lua\n');
+});
+
 test('check looks through the folders of the configuration; the sinks it ships have no warning', async () => {
   const checked = await run('check', '-c', join(engine.folder, 'sluice.lua'));
   assert.match(checked.out, /rest_bulk\.lua/);
   assert.equal(checked.err, '');
   assert.equal(checked.code, 0);
-});
-
-test('pipe names the record that failed, the field that was nil and what to write', async () => {
-  const path = file('nil.lua', 'return { api = 1, map = function(rec)\nreturn { mb = rec.detail.volume.total } end }');
-  const running = start('pipe', path);
-  running.child.stdin.end('{"id":201388127,"event_type":{"id":6},"organisation":{"id":1}}\n');
-  assert.deepEqual(await running.ended, [1, null]);
-  assert.match(running.err, new RegExp(`^${path}:2: rec\\.detail is nil: events of type 6 \\(User authentication failed\\) ` +
-    'have no detail; use get\\(rec, "detail\\.volume\\.total"\\) \\(record 201388127, line 1\\)\n'));
 });
 
 test('GET /api/v1/fields is the dictionary', async () => {

@@ -111,13 +111,13 @@ static void note_end(struct pool_job *job, enum pool_end end, uint32_t at, bool 
   runs_open--;
 }
 
-static bool has_room(struct fixture *f) { // once
+static inline bool has_room(struct fixture *f) { // once
   bool had = f->rooms > 0;
   f->rooms = 0;
   return had;
 }
 
-static bool all_ended(struct fixture *f) {
+static inline bool all_ended(struct fixture *f) {
   (void)f;
   return runs_open == 0;
 }
@@ -136,7 +136,7 @@ static size_t write_record(char *out, size_t room, uint64_t id, size_t bytes) {
 }
 
 // False: pool_begin said no. Else `count` records are on their way.
-static bool run_begin(struct fixture *f, unsigned worker, struct program *program, struct run *run,
+static inline bool run_begin(struct fixture *f, unsigned worker, struct program *program, struct run *run,
                       uint32_t count) {
   size_t room = run->record_bytes + 200;
   run->job.results = note_results;

@@ -40,10 +40,10 @@ static void a_new_stream_has_done_nothing(void **state) {
   struct status *s = new_status();
   json_t *json = status_show(s, NULL);
   json_t *expected =
-      json_pack("{s:s, s:s, s:n, s:n, s:n, s:{}, s:i, s:f, s:i, s:i, s:i, s:i, s:i, s:n}", "state", "pending",
+      json_pack("{s:s, s:s, s:n, s:n, s:n, s:{}, s:i, s:f, s:i, s:i, s:i, s:i, s:i, s:n, s:n}", "state", "pending",
                 "remote_status", "active", "last_http_status", "last_delivery_at", "last_error",
                 "filtered_by", "lag_records", 0, "lag_seconds", 0.0, "delivered", 0, "filtered", 0, "dead", 0,
-                "expired", 0, "retries", 0, "script_version");
+                "expired", 0, "retries", 0, "slowed_until", "script_version");
   assert_true(json_equal(json, expected));
   json_decref(expected);
   json_decref(json);
