@@ -150,7 +150,7 @@ static const struct script_result *run_record(struct worker *w, struct shelf_pro
                                               const struct record_header *header, struct slice bytes) {
   if (program->put_off) return runner_put_off(&w->runner);
   const struct script_result *result = runner_run(&w->runner, &w->shelf, program, header, bytes);
-  if (result->outcome == SCRIPT_TIMEOUT && !w->words->penalty)
+  if (result->outcome == SCRIPT_TIMEOUT && !w->words->patient)
     program->put_off = patience_lost(&program->patience, clock_mono_ms());
   return result;
 }
