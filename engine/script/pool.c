@@ -151,7 +151,8 @@ static bool is_on_demand(const struct pool *pool, unsigned number) {
 static uint64_t rest_ms(const struct pool *pool, unsigned number) {
   const struct pool_worker *w = &pool->workers[number];
   if (!is_on_demand(pool, number) || !w->process || !w->idle_ms) return UINT64_MAX;
-  if (number != pool_penalty_worker(pool) && !atomic_load(&w->streams)) return 0; // before it is another organisation's
+  if (number != pool_penalty_worker(pool) && !atomic_load(&w->streams))
+    return 0; // before it is another organisation's
   return w->idle_ms + LIMIT_WORKER_IDLE_MS;
 }
 
@@ -252,7 +253,8 @@ static uint64_t next_start_or_rest_ms(const struct pool *pool) {
   for (unsigned i = 0; i < pool->worker_count; i++)
     if (rest_ms(pool, i) < next) next = rest_ms(pool, i);
   for (unsigned i = 0; i < pool->worker_count; i++)
-    if (!pool->workers[i].process && atomic_load(&pool->workers[i].wanted) && pool->workers[i].start_again_ms < next)
+    if (!pool->workers[i].process && atomic_load(&pool->workers[i].wanted) &&
+        pool->workers[i].start_again_ms < next)
       next = pool->workers[i].start_again_ms;
   return next;
 }
@@ -350,7 +352,8 @@ static unsigned cores(void) {
 static void choose_users(struct pool *pool) {
   pool->users = confine_may_become();
   if (!pool->users && geteuid() == 0)
-    log_warn("workers doing=start error=\"they stay root: users can't be changed here; system calls are filtered all the same\"");
+    log_warn("workers doing=start error=\"they stay root: users can't be changed here; system calls are "
+             "filtered all the same\"");
 }
 
 static bool fill(struct pool *pool, const struct pool_options *options, struct err *err) {
@@ -361,7 +364,8 @@ static bool fill(struct pool *pool, const struct pool_options *options, struct e
   pool->worker_count = workers + 1;
   pool->workers = mem_zero(pool->worker_count, sizeof *pool->workers);
   for (unsigned i = 0; pool->workers && i < workers; i++)
-    atomic_init(&pool->workers[i].wanted, i == 0 || !pool->isolated); // one in any case, to see that workers can be started
+    atomic_init(&pool->workers[i].wanted,
+                i == 0 || !pool->isolated); // one in any case, to see that workers can be started
   choose_users(pool);
   if (options->executable) pool->executable = mem_copy(options->executable, strlen(options->executable));
   return (pool->workers && (pool->executable || !options->executable)) || err_set(err, "out of memory");

@@ -14,10 +14,10 @@ struct pool_worker {
   int64_t organisation;           // whose it is, under the lock
   atomic_uint streams;            // that have joined, changed under the lock
   // The watch thread's own:
-  struct pool_look {   // at one of the beat's words
-    uint64_t seen;     // as last seen to change
-    uint64_t cpu_ns;   // the process's time then
-    uint64_t same_ms;  // for which it was seen to be the same
+  struct pool_look {  // at one of the beat's words
+    uint64_t seen;    // as last seen to change
+    uint64_t cpu_ns;  // the process's time then
+    uint64_t same_ms; // for which it was seen to be the same
   } call, part;
   uint64_t start_again_ms; // when process is NULL
   uint64_t idle_ms;        // since when it has no job; 0: it has one

@@ -22,8 +22,8 @@ struct worker_process {
   bool stuck;           // killed because a call, number `stuck_call`, did not end
   uint64_t stuck_call;
   // Known after worker_process_reap:
-  char why[64]; // "timed out", "crashed (signal 11)"
-  bool blames;  // the record that was running, if one was, is the cause
+  char why[64];       // "timed out", "crashed (signal 11)"
+  bool blames;        // the record that was running, if one was, is the cause
   uint64_t oom_kills; // that the kernel had done when it started
 };
 

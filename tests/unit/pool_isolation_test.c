@@ -1,4 +1,5 @@
-// pool_isolation_test.c - a worker an organisation: started on demand, never used for another one, ended when nobody needs it.
+// pool_isolation_test.c - a worker an organisation: started on demand, never used for another one, ended when
+// nobody needs it.
 #include "base/limits.h"
 #include "pool_support.h"
 #include "script/worker.h"
