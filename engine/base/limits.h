@@ -58,6 +58,7 @@ enum {
   LIMIT_WORKER_DATA_BYTES = 1 << 30,  // a worker's private memory: states, their sources, and slack
   LIMIT_WORKER_SHARED_BYTES = 768 << 20, // its address space beyond that: the rings of all clients, each mapped twice, and the program
   LIMIT_WORKER_TICK_MS = 10,          // how often the running calls are looked at
+  LIMIT_WORKER_IDLE_MS = 60000,       // a worker that was started on demand ends after so long without a job
   LIMIT_WORKER_SILENT_MS = 10000,     // a worker with jobs that gives no sign of life gets killed
   LIMIT_WORKER_START_MS = 5000,       // from a worker's start to its readiness
   LIMIT_WORKER_AGAIN_MS = 1000,       // before a worker that could not even start is tried again

@@ -5,14 +5,17 @@
 
 #include <stdio.h>
 
-// What its worker has of it is read again, at the other one: the worker has put it off, too.
+// What its worker has of it is read again, at the other one: the worker has put it off, too. Where an organisation has a worker
+// of its own, that one becomes slow instead.
 void penalty_begin(struct stream *s) {
   uint64_t now = courier_now_ms();
+  struct pool *pool = s->courier->options.pool;
   if (s->conduct.penalty_until_ms <= now) s->conduct.penalty_until_ms = now + CONDUCT_PENALTY_MS;
   atomic_store(&s->status->slowed_until_ms, clock_ms() + (int64_t)(s->conduct.penalty_until_ms - now));
   log_warn("stream=%s doing=slow_down minutes=%d reason=\"its script took too long twice within a minute\"",
            s->outfit->definition->id, CONDUCT_PENALTY_MS / 60000);
-  stream_stale_jobs(s);
+  if (pool_isolated(pool)) pool_slow_down(pool, s->home);
+  else stream_stale_jobs(s);
 }
 
 void penalty_timed_out(struct stream *s) {
@@ -28,26 +31,27 @@ void penalty_struck(struct stream *s, const char *why) {
   stream_enter(s, STREAM_PAUSED, text);
 }
 
-static bool is_over(const struct stream *s) {
-  return s->conduct.penalty_until_ms <= courier_now_ms();
-}
-
 static void come_back(struct stream *s) {
   s->conduct.penalty_until_ms = 0;
   atomic_store(&s->status->slowed_until_ms, 0);
-  log_info("stream=%s doing=speed_up reason=\"its script runs among the others again\"", s->outfit->definition->id);
+  log_info("stream=%s doing=speed_up reason=\"its script runs as others do again\"", s->outfit->definition->id);
+}
+
+// Where it is to work now.
+static unsigned right_worker(const struct stream *s) {
+  struct pool *pool = s->courier->options.pool;
+  bool penalty = s->conduct.penalty_until_ms > courier_now_ms();
+  return penalty && !pool_isolated(pool) ? pool_penalty_worker(pool) : s->home;
 }
 
 bool penalty_follow(struct stream *s) {
-  const struct pool *pool = s->courier->options.pool;
   struct program *program = s->outfit->definition->program;
   if (!s->conduct.penalty_until_ms && s->worker == s->home) return true;
-  unsigned to = is_over(s) ? s->home : pool_penalty_worker(pool);
-  if (s->worker == to) return true;
-  if (s->jobs) return false;
-  if (program) pool_forget(s->courier->client, program);
+  unsigned to = right_worker(s);
+  if (s->worker != to && s->jobs) return false;
+  if (s->worker != to && program) pool_forget(s->courier->client, program);
   s->worker = to;
-  if (to == s->home) come_back(s);
+  if (s->conduct.penalty_until_ms <= courier_now_ms()) come_back(s);
   return true;
 }
 

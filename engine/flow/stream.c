@@ -180,7 +180,8 @@ struct stream *stream_new(struct courier *courier, struct definition *definition
   }
   s->courier = courier;
   s->outfit = outfit;
-  s->worker = s->home = (unsigned)(hash_bytes(definition->id, strlen(definition->id), 1) % pool_workers(courier->options.pool));
+  s->worker = s->home =
+      pool_join(courier->options.pool, definition->organisation, hash_bytes(definition->id, strlen(definition->id), 1));
   s->route = (struct router_entry){.organisation = definition->organisation, .kinds = definition->kinds};
   s->next = definition->start;
   s->line.lost = true; // until it has caught up
@@ -213,6 +214,7 @@ void stream_remove(struct stream *s) {
 void stream_rest(struct stream *s) {
   if (!s->removed || s->jobs || s->fetching || s->letters) return;
   forget_program(s);
+  pool_leave(s->courier->options.pool, s->home);
   window_fini(&s->window);
   outfit_unref(s->outfit);
   outfit_unref(s->awaited);

@@ -75,8 +75,8 @@ static bool set_limits(struct err *err) {
   return true;
 }
 
-// Calls that are allowed with one argument as it should be: memory that is not to be run, a wait for the bell, the wake-up of
-// nobody that ends a pthread_once, a bell.
+// Calls that are allowed with one argument as it should be: memory that is not to be run, a wait for the
+// bell, the wake-up of nobody that ends a pthread_once, a bell.
 static int allow_some(scmp_filter_ctx filter) {
   const struct {
     int call;

@@ -1,8 +1,8 @@
 // confine.h - a worker process gives up all it does not need, before any script is loaded.
 //
-// Left to it: its memory, none of which it can run, the descriptors below `first_closed` (none of which can be read
-// from), a clock and an end. Where the engine is root a worker becomes a user of its own, who owns nothing. Under a
-// sanitizer system calls and memory are not limited, for its runtime needs both.
+// Left to it: its memory, none of which it can run, the descriptors below `first_closed` (none of which can
+// be read from), a clock and an end. Where the engine is root a worker becomes a user of its own, who owns
+// nothing. Under a sanitizer system calls and memory are not limited, for its runtime needs both.
 #pragma once
 #include "base/err.h"
 #include <sys/types.h>
@@ -29,5 +29,7 @@ struct confine {
 // False with err when something could not be given up.
 bool confine(const struct confine *as, struct err *err);
 
-bool confine_may_become(void); // whether a process of ours could become another user: asked once, by the engine
-bool confine_become(uid_t user, struct err *err); // confine's part: with the group of the same number and no other
+bool confine_may_become(
+    void); // whether a process of ours could become another user: asked once, by the engine
+bool confine_become(uid_t user,
+                    struct err *err); // confine's part: with the group of the same number and no other

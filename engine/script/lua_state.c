@@ -196,7 +196,8 @@ static void read_failure(struct lua_state *s, int status, struct lua_failure *fa
 }
 
 bool lua_state_call(struct lua_state *s, int args, int results, struct lua_failure *failure) {
-  if (calls_begun) atomic_fetch_add_explicit(calls_begun, 1, memory_order_relaxed);
+  if (calls_begun)
+    atomic_store_explicit(calls_begun, atomic_load_explicit(calls_begun, memory_order_relaxed) + 1, memory_order_relaxed);
   s->deadline_ns = 0;
   s->depth = 0;
   s->error_line = 0;

@@ -71,10 +71,12 @@ static bool start_worker(struct pool *pool, unsigned number, struct err *err) {
                              .limits = pool->limits,
                              .bells = pool->bells,
                              .user = pool_user(pool, number),
-                             .penalty = number == pool_penalty_worker(pool)};
+                             .patient = pool_is_patient(pool, number),
+                             .slow = number == pool_penalty_worker(pool)};
   struct worker_process *process = worker_process_new(&wish, err);
   set_process(pool, w, process);
   w->call = w->part = (struct pool_look){0};
+  w->idle_ms = clock_mono_ms();
   w->start_again_ms = process ? 0 : clock_mono_ms() + LIMIT_WORKER_AGAIN_MS;
   return process != NULL;
 }
@@ -95,10 +97,10 @@ static bool await_worker(const struct worker_process *process, struct err *err) 
 }
 
 static bool start_all(struct pool *pool, struct err *err) {
-  for (unsigned i = 0; i < pool_workers(pool); i++)
-    if (!start_worker(pool, i, err)) return false;
-  for (unsigned i = 0; i < pool_workers(pool); i++)
-    if (!await_worker(pool->workers[i].process, err)) return false;
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    if (atomic_load(&pool->workers[i].wanted) && !start_worker(pool, i, err)) return false;
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    if (pool->workers[i].process && !await_worker(pool->workers[i].process, err)) return false;
   return true;
 }
 
@@ -139,6 +141,45 @@ static void start_missing(struct pool *pool) {
   }
 }
 
+// ---- ends those that were started on demand and are idle, ----
+
+static bool is_on_demand(const struct pool *pool, unsigned number) {
+  return pool->isolated || number == pool_penalty_worker(pool);
+}
+
+// When to look; UINT64_MAX: it stays, or has no process.
+static uint64_t rest_ms(const struct pool *pool, unsigned number) {
+  const struct pool_worker *w = &pool->workers[number];
+  if (!is_on_demand(pool, number) || !w->process || !w->idle_ms) return UINT64_MAX;
+  if (number != pool_penalty_worker(pool) && !atomic_load(&w->streams))
+    return 0; // before it is another organisation's
+  return w->idle_ms + LIMIT_WORKER_IDLE_MS;
+}
+
+// A job that a client begins meanwhile ends as lost, and its worker is wanted again.
+static void end_worker(struct pool *pool, unsigned number) {
+  struct pool_worker *w = &pool->workers[number];
+  struct worker_process *process = w->process;
+  atomic_store(&w->wanted, false);
+  process->resting = true;
+  worker_process_kill(process);
+  worker_process_reap(process);
+  log_info("worker=%u pid=%d doing=rest reason=\"%s\"", number, (int)process->pid, process->why);
+  set_process(pool, w, NULL);
+  w->start_again_ms = 0;
+  worker_process_unref(process);
+}
+
+static void end_idle(struct pool *pool) {
+  bool any = false;
+  for (unsigned i = 0; i < pool->worker_count; i++) {
+    if (clock_mono_ms() < rest_ms(pool, i) || atomic_load(&pool->workers[i].outstanding)) continue;
+    end_worker(pool, i);
+    any = true;
+  }
+  if (any) ring_clients(pool);
+}
+
 // ---- and looks at the calls that run. ----
 
 static void look(struct pool_look *look, uint64_t now, bool idle, uint64_t cpu_ns, uint64_t passed_ms) {
@@ -171,6 +212,7 @@ static void look_at(struct pool *pool, struct pool_worker *w, uint64_t passed_ms
   uint64_t part = atomic_load_explicit(&process->words->beat.part, memory_order_relaxed);
   uint64_t cpu_ns = worker_cpu_ns(process->pid);
   bool idle = atomic_load(&w->outstanding) == 0;
+  w->idle_ms = !idle ? 0 : w->idle_ms ? w->idle_ms : clock_mono_ms();
   look(&w->part, part, idle || call != w->call.seen, cpu_ns, passed_ms);
   look(&w->call, call, idle, cpu_ns, passed_ms);
   if (!is_stuck(pool, w, cpu_ns)) return;
@@ -206,16 +248,19 @@ static bool look_at_all(struct pool *pool, struct watcher *watcher) {
   return any_outstanding(pool);
 }
 
-static uint64_t next_start_ms(const struct pool *pool) {
+static uint64_t next_start_or_rest_ms(const struct pool *pool) {
   uint64_t next = UINT64_MAX;
   for (unsigned i = 0; i < pool->worker_count; i++)
-    if (!pool->workers[i].process && atomic_load(&pool->workers[i].wanted) && pool->workers[i].start_again_ms < next)
+    if (rest_ms(pool, i) < next) next = rest_ms(pool, i);
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    if (!pool->workers[i].process && atomic_load(&pool->workers[i].wanted) &&
+        pool->workers[i].start_again_ms < next)
       next = pool->workers[i].start_again_ms;
   return next;
 }
 
 static int timeout_ms(const struct pool *pool, bool ticks, uint64_t deadline_ms) {
-  uint64_t now = clock_mono_ms(), start = next_start_ms(pool);
+  uint64_t now = clock_mono_ms(), start = next_start_or_rest_ms(pool);
   if (start < deadline_ms) deadline_ms = start;
   if (ticks && now + LIMIT_WORKER_TICK_MS < deadline_ms) deadline_ms = now + LIMIT_WORKER_TICK_MS;
   if (deadline_ms == UINT64_MAX) return -1;
@@ -268,6 +313,7 @@ static void *watch(void *arg) {
   struct watcher watcher = {.looked_ms = clock_mono_ms()};
   while (started && !atomic_load(&pool->stop)) {
     wait_and_replace(pool, look_at_all(pool, &watcher));
+    end_idle(pool);
     start_missing(pool);
     pool_checks_end(pool);
     pool_checks_start(pool);
@@ -309,17 +355,20 @@ static unsigned cores(void) {
 static void choose_users(struct pool *pool) {
   pool->users = confine_may_become();
   if (!pool->users && geteuid() == 0)
-    log_warn("workers doing=start error=\"they stay root: users can't be changed here; system calls are filtered all the same\"");
+    log_warn("workers doing=start error=\"they stay root: users can't be changed here; system calls are "
+             "filtered all the same\"");
 }
 
 static bool fill(struct pool *pool, const struct pool_options *options, struct err *err) {
   pool->limits = options->limits;
   unsigned workers = options->workers ? options->workers : cores();
-  if (workers > POOL_WORKERS) workers = POOL_WORKERS;
+  if (workers > POOL_WORKERS || options->isolated) workers = POOL_WORKERS;
+  pool->isolated = options->isolated;
   pool->worker_count = workers + 1;
   pool->workers = mem_zero(pool->worker_count, sizeof *pool->workers);
   for (unsigned i = 0; pool->workers && i < workers; i++)
-    atomic_init(&pool->workers[i].wanted, true);
+    atomic_init(&pool->workers[i].wanted,
+                i == 0 || !pool->isolated); // one in any case, to see that workers can be started
   choose_users(pool);
   if (options->executable) pool->executable = mem_copy(options->executable, strlen(options->executable));
   return (pool->workers && (pool->executable || !options->executable)) || err_set(err, "out of memory");
@@ -371,6 +420,49 @@ unsigned pool_penalty_worker(const struct pool *pool) {
 
 unsigned pool_places(const struct pool *pool) {
   return pool->worker_count;
+}
+
+bool pool_isolated(const struct pool *pool) {
+  return pool->isolated;
+}
+
+bool pool_is_patient(const struct pool *pool, unsigned worker) {
+  return pool->isolated || worker == pool_penalty_worker(pool);
+}
+
+// The organisation's, else one that nobody has and that has forgotten whom it served, else one by the hash.
+static unsigned choose_worker(const struct pool *pool, int64_t organisation, uint64_t hash) {
+  unsigned count = pool_workers(pool), by_hash = (unsigned)(hash % count), unused = count;
+  for (unsigned i = 0; pool->isolated && i < count; i++) {
+    const struct pool_worker *w = &pool->workers[i];
+    bool used = atomic_load(&w->streams);
+    if (used && w->organisation == organisation) return i;
+    if (!used && !w->process && unused == count) unused = i;
+  }
+  return unused < count ? unused : by_hash;
+}
+
+unsigned pool_join(struct pool *pool, int64_t organisation, uint64_t hash) {
+  pthread_mutex_lock(&pool->lock);
+  unsigned number = choose_worker(pool, organisation, hash);
+  struct pool_worker *w = &pool->workers[number];
+  if (atomic_fetch_add(&w->streams, 1) == 0) w->organisation = organisation;
+  pthread_mutex_unlock(&pool->lock);
+  return number;
+}
+
+void pool_leave(struct pool *pool, unsigned worker) {
+  pthread_mutex_lock(&pool->lock);
+  bool last = atomic_fetch_sub(&pool->workers[worker].streams, 1) == 1;
+  pthread_mutex_unlock(&pool->lock);
+  if (last && pool->isolated) pool_wake_watch(pool);
+}
+
+void pool_slow_down(struct pool *pool, unsigned worker) {
+  pthread_mutex_lock(&pool->lock);
+  struct worker_process *process = pool->workers[worker].process;
+  if (process) worker_process_slow(process);
+  pthread_mutex_unlock(&pool->lock);
 }
 
 uid_t pool_user(const struct pool *pool, unsigned n) {

@@ -21,6 +21,7 @@ enum { POOL_WORKERS = 256 };
 
 struct pool_options {
   unsigned workers;       // 0: one a core; at most POOL_WORKERS
+  bool isolated;          // a worker an organisation, started on demand, POOL_WORKERS of them; `workers` does not count
   struct script_limits limits;
   const char *executable; // NULL: /proc/self/exe; started as `sluice worker`
 };
@@ -32,6 +33,12 @@ unsigned pool_workers(const struct pool *pool);
 // others', so there are pool_places workers in all.
 unsigned pool_penalty_worker(const struct pool *pool);
 unsigned pool_places(const struct pool *pool);
+bool pool_isolated(const struct pool *pool);
+// The worker for a stream of this organisation, until pool_leave: by `hash`, or where they are isolated the organisation's own (past
+// POOL_WORKERS organisations, one that it shares). Any thread.
+unsigned pool_join(struct pool *pool, int64_t organisation, uint64_t hash);
+void pool_leave(struct pool *pool, unsigned worker);
+void pool_slow_down(struct pool *pool, unsigned worker); // the lowest priority, until its process ends
 pid_t pool_worker_pid(struct pool *pool, unsigned worker); // 0: it is just being replaced
 
 struct pool_client_events {

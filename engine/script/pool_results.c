@@ -35,7 +35,7 @@ static bool head_is_right(const struct pool_link *l, const struct pool_reader *r
                           const struct message_result *head) {
   size_t content = sizeof *head + (size_t)head->output_count * sizeof(struct script_output) +
                    head->output_bytes + (size_t)head->text_bytes + head->log_bytes;
-  enum script_outcome last = l->worker == pool_penalty_worker(l->pool) ? SCRIPT_MEMORY : SCRIPT_PUT_OFF;
+  enum script_outcome last = pool_is_patient(l->pool, l->worker) ? SCRIPT_MEMORY : SCRIPT_PUT_OFF;
   return head->outcome <= last && head->output_count <= SCRIPT_OUTPUTS && content <= head->bytes &&
          (head->outcome == SCRIPT_KEPT || head->output_count == 0) && head->job == l->first->number &&
          head->index == l->next_index + r->count && head->index < l->first->count;

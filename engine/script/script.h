@@ -110,6 +110,7 @@ struct script_result {
   uint32_t alert_count;
   struct script_alert alerts[SCRIPT_ALERTS];
   bool alert_failed; // alert_text and alert_line say why; the record went on
+  bool alert_timed_out;
   uint32_t alert_line;
   char alert_text[400];
 };

@@ -33,7 +33,7 @@ struct segment_words {
   struct script_limits limits;
   pid_t engine;
   uid_t user;   // the worker becomes; 0: it stays who it is
-  bool penalty; // for scripts that are known to take too long
+  bool patient; // it runs scripts however often they take too long: what waits for it is of their kind, or their owner's
   alignas(64) _Atomic uint32_t link_count; // clients there have been
   alignas(64) _Atomic uint32_t bell;       // SEGMENT_ASLEEP, or SEGMENT_AWAKE
   alignas(64) _Atomic uint32_t ready;      // the worker is confined and takes jobs

@@ -150,8 +150,10 @@ static struct shelf_program *change_program(struct worker *w, struct shelf_progr
 static const struct script_result *run_record(struct worker *w, struct shelf_program *program,
                                               const struct record_header *header, struct slice bytes) {
   if (program->put_off) return runner_put_off(&w->runner);
+  w->runner.script.alert_timed_out = false; // there may be no script
   const struct script_result *result = runner_run(&w->runner, &w->shelf, program, header, bytes);
-  if (result->outcome == SCRIPT_TIMEOUT && !w->words->penalty)
+  bool late = result->outcome == SCRIPT_TIMEOUT || w->runner.script.alert_timed_out;
+  if (late && !w->words->patient)
     program->put_off = patience_lost(&program->patience, clock_mono_ms());
   return result;
 }

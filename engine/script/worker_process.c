@@ -95,7 +95,6 @@ static uint64_t oom_kills(void) {
 }
 
 static bool start_process(struct worker_process *p, const struct worker_wish *wish, struct err *err) {
-  enum { LOWEST_PRIORITY = 19 };
   int fds[1 + LIMIT_POOL_CLIENTS] = {p->memory_fd};
   for (int i = 0; i < LIMIT_POOL_CLIENTS; i++)
     fds[1 + i] = wish->bells[i];
@@ -103,15 +102,15 @@ static bool start_process(struct worker_process *p, const struct worker_wish *wi
       .executable = wish->executable, .fds = fds, .fd_count = 1 + LIMIT_POOL_CLIENTS};
   p->oom_kills = oom_kills();
   p->pid = worker_start(&start, &p->pidfd, err);
-  if (p->pid > 0 && wish->penalty) setpriority(PRIO_PROCESS, (id_t)p->pid, LOWEST_PRIORITY);
+  if (p->pid > 0 && wish->slow) worker_process_slow(p);
   return p->pid > 0;
 }
 
 // The worker reads its part when it has been started.
 static void write_words(struct segment_words *words, const struct worker_wish *wish) {
-  words->limits.processor_time = wish->penalty;
+  words->limits.processor_time = wish->slow;
   words->user = wish->user;
-  words->penalty = wish->penalty;
+  words->patient = wish->patient;
 }
 
 struct worker_process *worker_process_new(const struct worker_wish *wish, struct err *err) {
@@ -142,6 +141,11 @@ void worker_process_unref(struct worker_process *p) {
   mem_free(p);
 }
 
+void worker_process_slow(struct worker_process *p) {
+  enum { LOWEST_PRIORITY = 19 };
+  setpriority(PRIO_PROCESS, (id_t)p->pid, LOWEST_PRIORITY); // it may always be lowered
+}
+
 void worker_process_kill(struct worker_process *p) {
   syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0); // fails only when it has ended
 }
@@ -158,6 +162,9 @@ void worker_process_reap(struct worker_process *p) {
   p->blames = true;
   if (p->stuck) {
     snprintf(p->why, sizeof p->why, "timed out");
+  } else if (p->resting) {
+    p->blames = false;
+    snprintf(p->why, sizeof p->why, "was idle");
   } else if (atomic_load(&p->nonsense)) {
     p->blames = false;
     snprintf(p->why, sizeof p->why, "sent nonsense");

@@ -18,11 +18,12 @@ struct worker_process {
   struct segment_words *words;
   atomic_uint refs;
   atomic_bool nonsense; // killed because of what it sent
+  bool resting;         // ended because nobody had work for it
   bool stuck;           // killed because a call, number `stuck_call`, did not end
   uint64_t stuck_call;
   // Known after worker_process_reap:
-  char why[64]; // "timed out", "crashed (signal 11)"
-  bool blames;  // the record that was running, if one was, is the cause
+  char why[64];       // "timed out", "crashed (signal 11)"
+  bool blames;        // the record that was running, if one was, is the cause
   uint64_t oom_kills; // that the kernel had done when it started
 };
 
@@ -42,11 +43,13 @@ struct worker_wish {
   struct script_limits limits;
   const int *bells; // LIMIT_POOL_CLIENTS event descriptors
   uid_t user;       // that it becomes; 0: it stays who it is
-  bool penalty;     // of low priority, and patient with scripts that take too long
+  bool patient;     // as in segment.h
+  bool slow;        // of low priority
 };
 struct worker_process *worker_process_new(const struct worker_wish *wish, struct err *err); // NULL with err
 void worker_process_ref(struct worker_process *process);
 void worker_process_unref(
     struct worker_process *process);                      // takes NULL; the last one only after it was reaped
 void worker_process_kill(struct worker_process *process); // any thread with a reference
+void worker_process_slow(struct worker_process *process); // of the lowest priority from now on
 void worker_process_reap(struct worker_process *process); // waits for its end

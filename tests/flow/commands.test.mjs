@@ -61,7 +61,7 @@ test('help COMMAND is the help of that command', async () => {
 test('check and run find the same mistakes in a configuration, by file and line', async () => {
   for (const [line, words] of [
     ["listen = '127.0.0.1'", 'listen must be HOST:PORT'], ["listen = 'nohost:99999'", 'listen: the port must be'],
-    ["isolation = 'organisation'", 'isolation = "organisation" is not in this version'], ["tls = { certificate = 'c', key = 'k' }", 'tls is not in this version'],
+    ["isolation = 'tenant'", 'isolation must be "shared" or "organisation"'], ["tls = { certificate = 'c', key = 'k' }", 'tls is not in this version'],
     ["sinks = '/nowhere'", 'sinks: there is no folder "/nowhere"'], ["scripts = '/nowhere'", 'scripts: there is no folder "/nowhere"'],
     ["[1] = 'a'", 'a value without a name in the table'],
   ]) {

@@ -105,7 +105,7 @@ a.x = 1
 --- sorting for ever: timeout
 local t = {} for i = 1, 10000 do t[i] = i end
 while true do table.sort(t) end
---- sorting texts that are alike for ever: timeout
+--- sorting texts that are alike for ever: timeout, killed
 local t, s = {}, ("x"):rep(1000)
 for i = 1, 8000 do t[i] = s .. i end
 while true do table.sort(t) end
@@ -116,6 +116,8 @@ while true do table.insert(t, 1, 0) table.remove(t, 1) end
 local s = ("x"):rep(2 ^ 20) while true do s:upper() s:lower() s:reverse() end
 --- comparing a megabyte: timeout, killed
 local a = ("x"):rep(2 ^ 20) local b = a .. "a" local c = a .. "b" while true do local d = b < c end
+--- comparing two megabytes: killed
+local s = ("x"):rep(2 ^ 20) s = s .. s local a, b = s .. "a", s .. "b" while a < b do end
 --- numbers of a megabyte of digits: timeout
 local s = ("1"):rep(2 ^ 20) while true do tonumber(s) end
 --- numbers in another base: timeout

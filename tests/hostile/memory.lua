@@ -7,11 +7,11 @@ local t = {} for i = 1, 1e9 do t[i] = { i } end
 local t = {} for i = 1, 1e9 do t[i] = function() return t, i end end
 --- keys: memory, timeout
 local t = {} for i = 1, 1e9 do t["k" .. i] = i end
---- a text doubled: memory
+--- a text doubled: memory, timeout
 local s = "x" while true do s = s .. s end
---- texts held behind pcall: memory
+--- texts held behind pcall: memory, timeout
 local t = {} while true do pcall(function() t[#t + 1] = ("x"):rep(2 ^ 16) .. #t end) end
---- pcall that wants to hold the error: memory
+--- pcall that wants to hold the error: memory, timeout
 local t = {}
 repeat local ok = pcall(function() while true do t[#t + 1] = ("x"):rep(2 ^ 16) .. #t end end) until ok
 return { held = "ESCAPED" }
@@ -31,15 +31,15 @@ return { string.format("%1000000d", 1) }
 return { string.format("%.1000000f", 1) }
 --- format that holds many long texts: memory, failed, delivered
 local s = ("x"):rep(2 ^ 20) return { #string.format(("%s"):rep(400), unpack({ s, s, s, s, s, s, s, s, s, s })) }
---- format of four hundred long texts: memory
+--- format of four hundred long texts: memory, timeout
 local s, t = ("x"):rep(2 ^ 20), {} for i = 1, 400 do t[i] = s end return { #string.format(("%s"):rep(400), unpack(t)) }
 --- format with a format of a megabyte: failed
 return { string.format(("%d"):rep(2 ^ 19), 1) }
 --- format quoted: memory, timeout, killed, delivered
 local s = ("\0"):rep(2 ^ 20) return { #string.format("%q", s) }
---- concat of long texts: memory
+--- concat of long texts: memory, timeout
 local t = {} for i = 1, 20 do t[i] = ("x"):rep(2 ^ 20) end return { #table.concat(t) }
---- concat with a long separator: memory
+--- concat with a long separator: memory, timeout
 local t = {} for i = 1, 1000 do t[i] = "" end return { #table.concat(t, ("x"):rep(2 ^ 20)) }
 --- gsub that makes each letter a megabyte: memory, timeout, failed, killed
 local s = ("x"):rep(2 ^ 20) return { #(("x"):rep(1000):gsub("x", s)) }

@@ -198,10 +198,13 @@ static void expect_line(const char *text, const char *name, const char *expected
   size_t len = 0;
   for (at += strlen(name); *at && *at != '\n' && len + 1 < sizeof found; at++) {
     bool blank = *at == ' ' || *at == '\t';
-    if (!blank) found[len++] = *at;
-    else if (len && found[len - 1] != ' ') found[len++] = ' ';
+    if (!blank)
+      found[len++] = *at;
+    else if (len && found[len - 1] != ' ')
+      found[len++] = ' ';
   }
-  while (len && found[len - 1] == ' ') len--;
+  while (len && found[len - 1] == ' ')
+    len--;
   found[len] = 0;
   if (strcmp(found, expected) != 0) fail_msg("%s is '%s', not '%s'", name, found, expected);
 }

@@ -1,4 +1,5 @@
-// pool_memory_test.c - a worker that the kernel kills for want of memory. Needs a control group of its own; skipped where none can be made.
+// pool_memory_test.c - a worker that the kernel kills for want of memory. Needs a control group of its own;
+// skipped where none can be made.
 #include "pool_support.h"
 #include "script/worker.h"
 
@@ -52,7 +53,8 @@ static void a_worker_killed_for_want_of_memory_blames_its_script(void **state) {
   if (access("/proc/vmstat", R_OK) != 0 || !make_group("4194304")) skip();
   struct program *program = program_of("return { api = 1, map = function(rec)\n"
                                        "  local t = {} for i = 1, 12 do t[i] = ('x'):rep(2 ^ 20 - i) end\n"
-                                       "  return { id = rec.id } end }", "", "s");
+                                       "  return { id = rec.id } end }",
+                                       "", "s");
   struct run run = {.first_id = 1}, behind = {.first_id = 2};
   snprintf(pid, sizeof pid, "%d", (int)pool_worker_pid(f.pool, 0));
   if (!write_file("cgroup.procs", pid)) skip();
@@ -70,7 +72,7 @@ static void a_worker_killed_for_want_of_memory_blames_its_script(void **state) {
 
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "worker") == 0) return worker_main(argc, argv);
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(a_worker_killed_for_want_of_memory_blames_its_script, open_one, close_all)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(
+      a_worker_killed_for_want_of_memory_blames_its_script, open_one, close_all)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,6 @@
 #include "script/worker.h"
 
 #include <signal.h>
-#include <sys/resource.h>
 
 static const char ECHO[] =
     "return { api = 1, map = function(rec, ctx) return { id = rec.id, s = ctx.stream.name } end }";
@@ -240,44 +239,6 @@ static void a_script_out_of_time_ends_alone(void **state) {
   program_unref(program);
 }
 
-static void expect_put_off(struct run *run, uint32_t index, const struct pool_result *result) {
-  (void)run;
-  assert_int_equal(result->outcome, index == 0 ? SCRIPT_KEPT : index <= 2 ? SCRIPT_TIMEOUT : SCRIPT_PUT_OFF);
-}
-
-static void expect_time_outs(struct run *run, uint32_t index, const struct pool_result *result) {
-  (void)run;
-  assert_int_equal(result->outcome, index == 0 ? SCRIPT_KEPT : SCRIPT_TIMEOUT);
-}
-
-static void a_second_time_out_puts_off_what_is_behind_it(void **state) {
-  (void)state; // In this job and the next, until the program is forgotten; the penalty worker, started for its first job, runs all.
-  struct program *good = program_of(ECHO, "", "s0"), *program = program_of(
-      "return { api = 1, map = function(rec) while rec.id > 0 do end return { id = rec.id } end }", "", "s");
-  struct run run = {.check = expect_put_off}, behind = {.first_id = 1}, other = {.check = expect_echo};
-  begin_somehow(0, program, &run, 20);
-  begin_somehow(0, program, &behind, 5);
-  begin_somehow(0, good, &other, 5);
-  run_until(&f, all_ended);
-  expect_done(&run);
-  expect_done(&other);
-  assert_int_equal(behind.outcome, SCRIPT_PUT_OFF);
-  pool_forget(f.client, program);
-  run = (struct run){.check = expect_put_off};
-  begin_somehow(0, program, &run, 4);
-  run_until(&f, all_ended);
-  expect_done(&run);
-  unsigned penalty = pool_penalty_worker(f.pool);
-  assert_int_equal(pool_worker_pid(f.pool, penalty), 0);
-  run = (struct run){.check = expect_time_outs};
-  begin_somehow(penalty, program, &run, 4);
-  run_until(&f, all_ended);
-  expect_done(&run);
-  assert_int_equal(getpriority(PRIO_PROCESS, (id_t)pool_worker_pid(f.pool, penalty)), 19);
-  program_unref(program);
-  program_unref(good);
-}
-
 static void a_full_ring_says_no_and_later_that_there_is_room(void **state) {
   // Begin refuses when a worker does not keep up; `room` comes once it does, not before.
   (void)state;
@@ -486,7 +447,6 @@ int main(int argc, char **argv) {
       cmocka_unit_test(records_of_many_programs_travel_in_one_job),
       cmocka_unit_test(a_script_that_does_not_load_fails_each_record),
       cmocka_unit_test(a_script_out_of_time_ends_alone),
-      cmocka_unit_test(a_second_time_out_puts_off_what_is_behind_it),
       cmocka_unit_test(a_full_ring_says_no_and_later_that_there_is_room),
       cmocka_unit_test(a_forgotten_program_can_come_back),
       cmocka_unit_test(jobs_of_a_freed_client_hold_nobody_up),
