@@ -13,10 +13,10 @@ M.match = { kind = { "event" }, event_type = { 6, 7 } } -- a user's, an applicat
 function M.alert(rec, ctx)
   local user, span = get(rec, "user.id"), ctx.parameters.span or "10m"
   if not user then return nil end
-  local failures = ctx.count("login:" .. user, span)
+  local failures = ctx.count("login:" .. tostring(user), span)
   if failures < (ctx.parameters.failures or 5) then return nil end
   return {
-    key = "login:" .. user,
+    key = "login:" .. tostring(user),
     title = ("%d failed logins of user %s in %s"):format(failures, user, span),
     severity = "critical",
     for_s = ctx.parameters.silent_s or 600,

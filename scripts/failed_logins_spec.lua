@@ -26,6 +26,11 @@ describe("failed_logins", function()
     assert.same({}, fail(5, 7))
   end)
 
+  it("keeps users with long numbers apart", function()
+    for second = 1, 4 do fail(second, 123456789012345) end
+    assert.same({}, fail(5, 123456789012346))
+  end)
+
   it("tells again only after a while", function()
     for second = 1, 5 do fail(second) end
     assert.equal(0, #fail(6))

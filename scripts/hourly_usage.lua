@@ -23,7 +23,7 @@ function M.map(rec, ctx)
   local period_ms = (ctx.parameters.hours or 1) * 3600000
   local from = time.iso(ctx.now - ctx.now % period_ms)
   local bytes = math.floor(get(rec, "volume.total", 0) * 1000000 + 0.5) -- whole numbers add up exactly
-  local total = add(ctx, rec.endpoint.id .. ":" .. from, bytes)
+  local total = add(ctx, tostring(rec.endpoint.id) .. ":" .. from, bytes)
   return { endpoint = rec.endpoint.id, from = from, mb = total / 1000000 }
 end
 

@@ -13,12 +13,12 @@ M.match = { kind = { "event" }, event_type = { 1, 2 } } -- Update location, Upda
 function M.alert(rec, ctx)
   local sim, country = get(rec, "sim.id"), get(rec, "detail.country.name")
   if not sim or not country then return nil end
-  local key = "country:" .. sim
+  local key = "country:" .. tostring(sim)
   local before = ctx.get(key)
   ctx.set(key, country, ctx.parameters.remember or "90d")
   if not before or before == country then return nil end
   return {
-    key = "roaming:" .. sim .. ":" .. country,
+    key = "roaming:" .. tostring(sim) .. ":" .. country,
     title = ("SIM %s moved from %s to %s"):format(get(rec, "sim.iccid", sim), before, country),
     severity = "warn",
     for_s = ctx.parameters.silent_s or 3600,

@@ -14,10 +14,10 @@ function M.alert(rec, ctx)
   local endpoint = get(rec, "endpoint.id")
   if not endpoint then return nil end
   local limit_mb, span = ctx.parameters.limit_mb or 100, ctx.parameters.span or "24h"
-  local used_mb = ctx.sum("mb:" .. endpoint, get(rec, "volume.total", 0), span)
+  local used_mb = ctx.sum("mb:" .. tostring(endpoint), get(rec, "volume.total", 0), span)
   if used_mb <= limit_mb then return nil end
   return {
-    key = "volume:" .. endpoint,
+    key = "volume:" .. tostring(endpoint),
     title = ("Endpoint %s used %.1f MB in %s, more than %s MB"):format(endpoint, used_mb, span, limit_mb),
     severity = "critical",
     for_s = ctx.parameters.silent_s or 86400,
