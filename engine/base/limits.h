@@ -31,6 +31,7 @@ enum {
   LIMIT_SCRIPT_NESTING = 150,         // C functions that call back into Lua inside each other: they use the C stack, 9 KB each at worst
   LIMIT_SCRIPT_STRING_BYTES = 1 << 20, // what string.rep makes at once: it works without a look at the clock
   LIMIT_SCRIPT_SORT = 10000,          // elements of one table.sort, for the same reason
+  LIMIT_SCRIPT_HASH_KEY_BYTES = 1024, // the key of hash(text, key): it is digested in one go
   LIMIT_SCRIPT_WORK_STEPS = 1 << 15,  // of a few ns each: what C code does for a script between two looks at the clock
   LIMIT_SCRIPT_PATTERN_STEPS = 1 << 18, // of up to 20 ns: one search with a pattern, which could go on for ever
   LIMIT_SCRIPT_PATTERN_BYTE_STEPS = 16, // and for each byte of its subject: usual patterns take one to eight; a long one ends by the clock

@@ -3,6 +3,7 @@
 #include "script/lua_base.h"
 #include "script/lua_encode.h"
 #include "script/lua_exact.h"
+#include "script/lua_hash.h"
 #include "script/lua_search.h"
 #include "script/lua_string.h"
 #include "script/lua_text.h"
@@ -197,6 +198,7 @@ void lua_sandbox_open(lua_State *L) {
   lua_base_open(L);
   lua_exact_open(L);
   lua_time_open(L);
+  lua_hash_open(L);
   lua_encode_open(L);
   record_proxy_open(L);
   close_globals(L);
