@@ -47,6 +47,7 @@ void streams_delete(struct route_call *call);
 void streams_activate(struct route_call *call);
 void streams_deactivate(struct route_call *call);
 void dead_letters_list(struct route_call *call);             // dead_api.c
+void alerts_list(struct route_call *call);                   // alerts_api.c
 void fields_get(struct route_call *call);                    // fields_api.c
 void root_get(struct route_call *call);                      // info_api.c
 void sinks_list(struct route_call *call);
