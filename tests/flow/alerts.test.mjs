@@ -158,6 +158,25 @@ test('the list is newest first, page by page, and refuses what it can\'t underst
   assert.equal((await engine.call('POST', '/api/v1/alerts', {})).status, 405);
 });
 
+test('a call looks at so many blocks only, and the next one goes on from there', async (t) => {
+  const { engine, receiver, watch } = await open(t);
+  await watch();
+  const first = event();
+  const rare = await engine.stream({ sink: 'rest_bulk', settings: { url: 'http://127.0.0.1:1/' },
+    script: EACH.replace('return {', `return rec.id == ${first.id} and {`) });
+  await engine.stream({ sink: 'rest_bulk', settings: { url: 'http://127.0.0.1:1/' }, script: EACH });
+  await engine.send([first]);
+  await receiver.arrived(2);
+  for (let i = 0; i < 80; i++) { // a block each
+    await engine.send([event()]);
+    await receiver.arrived(3 + i);
+  }
+  const page = await list(engine, `?stream=${rare.id}`);
+  assert.deepEqual(page.items, []);
+  assert.match(page.next, /^\d+$/);
+  assert.deepEqual((await listAll(engine, `&stream=${rare.id}`)).map((a) => a.record.id), [first.id]);
+});
+
 test('scripts of a stream of alerts see alerts, and raise none', async (t) => {
   const { engine, receiver, watch } = await open(t);
   const quiet = await Receiver.start();
