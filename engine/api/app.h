@@ -56,6 +56,7 @@ void scripts_get(struct route_call *call);
 void scripts_put(struct route_call *call);
 void scripts_delete(struct route_call *call);
 void scripts_try(struct route_call *call);                   // try_api.c
+void alerts_list(struct route_call *call);                   // alerts_api.c
 void fields_get(struct route_call *call);                    // fields_api.c
 void root_get(struct route_call *call);                      // info_api.c
 void sinks_list(struct route_call *call);

@@ -45,6 +45,9 @@ enum {
   LIMIT_WINDOW_CHANGES = 100,         // keys that one record may change: they travel with its result
   LIMIT_ALERT_TITLE_BYTES = 200,      // an alert's title: one line for a person
   LIMIT_ALERT_SILENCE_S = 300,        // default of an alert's for_s
+  LIMIT_ALERT_ENDPOINT_BYTES = 16 << 10, // of its record's endpoint that an alert shows
+  LIMIT_ALERT_BYTES = 64 << 10,       // an alert as a record: twice the above (its organisation's name), and key and title escaped
+  LIMIT_ALERTS = 1024,                // a stream's alerts on their way into the journal; past it the stream reads nothing
   LIMIT_REASON_BYTES = 64,            // a filter's reason: it becomes a metric's label
   LIMIT_WORKER_BYTES = 512 << 20,     // a worker's Lua states together; idle ones go first
   LIMIT_WORKER_STUCK_MS = 20,         // past its time limit, a hook that has not ended gets its worker killed

@@ -3,6 +3,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "flow/alerts.h"
 #include "flow/allowance.h"
 #include "flow/courier.h"
 #include "flow/router.h"
@@ -65,6 +66,7 @@ struct courier {
   struct delivery *spare_deliveries;
   uint32_t requests;       // that are out
   struct saver *saver;
+  struct alerts *alerts;
   bool draining;
 };
 

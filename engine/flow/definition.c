@@ -276,7 +276,7 @@ static bool read_plain(struct definition *d, json_t *doc, struct err *err) {
   if (!*d->name) return err_set(err, "'name' is missing");
   if (!(d->type = text_field(doc, "type", 32, "", err))) return false;
   d->kinds = record_kinds_of_type(d->type);
-  if (!d->kinds) return err_set(err, "'type' must be usage, events or usage_and_events");
+  if (!d->kinds) return err_set(err, "'type' must be usage, events, usage_and_events or alerts");
   if (!json_is_boolean(active)) return err_set(err, "'active' must be true or false");
   d->active = json_is_true(active);
   if (!integer_field(doc, "in_flight", 1, LIMIT_IN_FLIGHT, 8, &number, err)) return false;

@@ -262,10 +262,10 @@ static struct harvest_item item_of(const struct found *f) {
 }
 
 static bool room_in_window(const struct stream *s) {
-  if (s->letters >= LIMIT_LETTERS) return false;
+  if (s->letters >= LIMIT_LETTERS || s->alerts.count >= LIMIT_ALERTS) return false;
   if (s->window.count >= LIMIT_WINDOW_RECORDS && !s->window.unread) return false;
   if (s->held_bytes >= LIMIT_WINDOW_BYTES) return false;
-  return !budget_exhausted(s->courier->options.budget) || (!s->held_bytes && !s->jobs);
+  return !budget_exhausted(s->courier->options.budget) || (!s->held_bytes && !s->jobs && !s->alerts.count);
 }
 
 // Once full, a stream reads nothing new until a good part has settled: reading on for each record that settles would fetch a block

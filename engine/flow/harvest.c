@@ -103,6 +103,10 @@ static void take_results(struct harvest_part *part, const struct harvest_item *i
     if (rs->log.len) said(s, item, rs->log);
     if (rs->spent_ns) status_add(&s->status->script_ns, rs->spent_ns);
     if (!window_holds(&s->window, item->ordinal)) continue;
+    if ((rs->alert_count | rs->alert_error.len) && !alerts_take(s, item, rs)) {
+      part->seen--; // shed: it is read again
+      break;
+    }
     switch (rs->outcome) {
     case SCRIPT_KEPT:
       if (!kept(s, item, rs, &drops)) part->seen--; // shed: this one too is read again

@@ -145,6 +145,7 @@ uint64_t stream_backlog(const struct stream *s) {
 
 void stream_settle(struct stream *s, uint64_t ordinal) {
   if (!window_holds(&s->window, ordinal)) return;
+  if (s->alerts.count && alerts_hold(s, ordinal)) return;
   window_mark(&s->window, ordinal, WINDOW_SETTLED);
   atomic_store_explicit(&s->status->unsettled_read, s->window.count, memory_order_relaxed);
   saver_touch(s);
@@ -212,7 +213,7 @@ void stream_remove(struct stream *s) {
 }
 
 void stream_rest(struct stream *s) {
-  if (!s->removed || s->jobs || s->fetching || s->letters) return;
+  if (!s->removed || s->jobs || s->fetching || s->letters || s->alerts.count) return;
   forget_program(s);
   pool_leave(s->courier->options.pool, s->home);
   window_fini(&s->window);
@@ -234,6 +235,7 @@ static void take_over(struct stream *s, struct outfit *outfit) {
   } else {
     lanes_free(s);
     window_unread_all(&s->window);
+    alerts_keep_settled(s);
     s->cursor = s->window.base;
   }
   if (s->outfit->definition->program != outfit->definition->program) {

@@ -3,6 +3,7 @@
 // Everything here belongs to the courier's thread. The modules that share it, in the order of the road:
 //   feed.c      reads records from the journal into jobs (or straight into lanes)
 //   harvest.c   takes the workers' results into lanes, reasons and dead letters
+//   alerts.c    what alert hooks raised, into the journal
 //   lane.c      which batch an output joins, and which lane may send
 //   delivery.c  request, answer, verdict, retry
 //   stream.c    life: states, breaker, pause, memory given back
@@ -84,6 +85,7 @@ struct stream { // what every record needs comes first
   uint32_t sending;
   uint32_t hollow;           // hollow batches
   uint32_t letters;          // dead letters on their way to disk
+  struct map alerts;         // on their way into the journal, by their record's ordinal (alerts.h)
   uint32_t script_failures;  // records in a row
   size_t held_bytes;         // of bodies in lanes
   size_t parked_bytes;       // of these, as its courier counts them while it is parked

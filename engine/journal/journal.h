@@ -97,10 +97,17 @@ struct journal_block *journal_recent(struct journal *journal, uint64_t sequence)
 // given as it is). `done` runs on `loop`. block NULL: there is none below `next`; `next` is where to go on in any case: the
 // block's end, or the head as it was. No block and `next` below the head: memory or descriptors were short, try later
 // from there. `lost`: sequences in [sequence, next) that retention removed or damage made unreadable.
+//
+// With `back` the other way, for lists of what is newest: the last block that has a record of `organisation` and `kinds` below
+// `sequence`, of which a block from disk may hold these records alone. `next` is where to go on: what is below it has not been
+// looked at; none when it is the oldest that is kept. No block and more below: a call looks at so many indexes only, or memory was
+// short.
 struct journal_fetch {
   struct loop *loop;
   uint64_t sequence;
   int64_t organisation;
+  bool back;
+  unsigned kinds; // back: a mask
   void (*done)(struct journal_fetch *fetch);
   struct journal_block *block; // a reference for the caller
   uint64_t next;

@@ -12,8 +12,9 @@
 
 enum {
   ALL_KINDS = (1 << RECORD_KINDS) - 2,
-  HEAD_BYTES = 16 << 10
-}; // HEAD_BYTES: header and table of most blocks, read at once
+  HEAD_BYTES = 16 << 10, // header and table of most blocks, read at once
+  BACK_SEGMENTS = 64,    // whose indexes one call backwards looks at
+};
 
 struct reader {
   struct journal *journal;
@@ -111,6 +112,21 @@ static void wanted_rows(const struct block_decoder *d, int64_t organisation, uin
   if (organisation != JOURNAL_ALL) journal_block_rows(&table, organisation, from, to);
 }
 
+// Narrows *from <= i < *to to what lies between the first and the last row of the kinds and below `sequence`;
+// all of the block again where that is of several organisations, for only a whole one may have these.
+static void narrow(const struct record_header *rows, uint32_t count, uint32_t *from, uint32_t *to,
+                   const struct journal_fetch *f) {
+  uint32_t first = *to, end = *from;
+  for (uint32_t i = *from; i < *to; i++) {
+    if (!(f->kinds & 1u << rows[i].kind) || rows[i].sequence >= f->sequence) continue;
+    if (first > i) first = i;
+    end = i + 1;
+  }
+  bool several = first < end && rows[first].organisation != rows[end - 1].organisation;
+  *from = several ? 0 : first;
+  *to = several ? count : end;
+}
+
 static bool has_later(const struct block_decoder *d, uint32_t from, uint32_t to, uint64_t sequence) {
   for (uint32_t i = from; i < to; i++)
     if (d->rows[i].sequence >= sequence) return true;
@@ -122,7 +138,7 @@ static bool has_later(const struct block_decoder *d, uint32_t from, uint32_t to,
 static enum block_result load(struct reader *r, const struct journal_fetch *f, struct journal_block **block,
                               uint64_t *lost) {
   uint32_t from, to, lost_rows = 0;
-  enum block_result result = read_table(r, f->organisation == JOURNAL_ALL);
+  enum block_result result = read_table(r, f->organisation == JOURNAL_ALL && !f->back);
   if (result == BLOCK_DAMAGED) {
     note_damage(r);
     uint64_t from_here = r->entry.first > f->sequence ? r->entry.first : f->sequence;
@@ -130,7 +146,8 @@ static enum block_result load(struct reader *r, const struct journal_fetch *f, s
   }
   if (result != BLOCK_GOOD) return result;
   wanted_rows(&r->decoder, f->organisation, &from, &to);
-  if (!has_later(&r->decoder, from, to, f->sequence)) return BLOCK_GOOD;
+  if (f->back) narrow(r->decoder.rows, r->decoder.header.count, &from, &to, f);
+  if (f->back ? from >= to : !has_later(&r->decoder, from, to, f->sequence)) return BLOCK_GOOD;
   *block = block_decode_rows(&r->decoder, from, to, stored_frame, r, &lost_rows);
   if (!*block) return BLOCK_NO_MEMORY;
   if (lost_rows) note_damage(r);
@@ -221,6 +238,78 @@ static void search_memory(struct reader *r, struct search *s) {
   }
 }
 
+// ---- backwards ----
+
+static bool has_earlier(const struct journal_block *block, const struct journal_fetch *f) {
+  uint32_t from = 0, to = block->count;
+  if (f->organisation != JOURNAL_ALL) journal_block_rows(block, f->organisation, &from, &to);
+  narrow(block->rows, block->count, &from, &to, f);
+  return from < to;
+}
+
+static void back_in_memory(struct reader *r, struct search *s, uint64_t first) {
+  for (struct journal_block *block;
+       !s->fetch->block && s->at > first && (block = recent_find(&r->journal->recent, s->at - 1));) {
+    s->at = block->first;
+    if (has_earlier(block, s->fetch))
+      s->fetch->block = block;
+    else
+      journal_block_unref(block);
+  }
+}
+
+// As next_candidate, the other way.
+static bool candidate_before(struct reader *r, struct search *s, struct segment *segment) {
+  bool found = false;
+  if (!segments_lock(&r->journal->segments, segment, NULL)) {
+    s->stuck = access(segment->path, F_OK) == 0;
+    return false;
+  }
+  const struct org_index *index = &segment->index;
+  size_t i = org_index_find(index, s->at - 1);
+  if (i < index->count && index->blocks[i].first < s->at) i++;
+  while (i-- > 0 && !found) {
+    s->at = index->blocks[i].first;
+    found = org_index_count(index, i, s->fetch->organisation, s->fetch->kinds) > 0;
+    if (found) r->entry = index->blocks[i];
+  }
+  if (found) segment_hold(segment);
+  pthread_mutex_unlock(&segment->lock);
+  return found;
+}
+
+static void back_in_segment(struct reader *r, struct search *s, struct segment *segment) {
+  uint64_t lost = 0, from = s->at;
+  for (; !s->fetch->block && !s->stuck && s->at > segment->first && candidate_before(r, s, segment);
+       from = s->at) {
+    r->segment = segment;
+    s->stuck = load(r, s->fetch, &s->fetch->block, &lost) == BLOCK_NO_MEMORY;
+    if (s->stuck) s->at = from; // it is still to be looked at
+    segment_release(segment);
+  }
+  if (!s->fetch->block && !s->stuck && s->at > segment->first) s->at = segment->first;
+}
+
+static void back_on_disk(struct reader *r, struct search *s, uint64_t first) {
+  for (int n = 0; n < BACK_SEGMENTS && !s->fetch->block && !s->stuck && s->at > first; n++) {
+    struct segment *segment = segments_find(&r->journal->segments, s->at - 1);
+    bool before = segment && segment->first < s->at;
+    if (before) back_in_segment(r, s, segment);
+    segment_unref(segment);
+    if (!before) s->at = first;
+  }
+}
+
+static void fetch_back(struct reader *r, struct journal_fetch *f) {
+  uint64_t head = atomic_load(&r->journal->head), first = atomic_load(&r->journal->first);
+  struct search s = {.fetch = f, .at = f->sequence < head ? f->sequence : head};
+  f->block = NULL;
+  f->lost = 0;
+  back_in_memory(r, &s, first);
+  if (!f->block) back_on_disk(r, &s, first);
+  f->next = s.at > first ? s.at : first;
+}
+
 // What lies between the last block and the head: nothing, or what a start could not read.
 static void reach_head(struct reader *r, struct search *s, uint64_t head) {
   const struct journal *j = r->journal;
@@ -230,6 +319,10 @@ static void reach_head(struct reader *r, struct search *s, uint64_t head) {
 }
 
 void reader_fetch(struct reader *r, struct journal_fetch *f) {
+  if (f->back) {
+    fetch_back(r, f);
+    return;
+  }
   uint64_t head = atomic_load(&r->journal->head), first = atomic_load(&r->journal->first);
   struct search s = {.fetch = f, .at = f->sequence};
   f->block = NULL;

@@ -59,6 +59,11 @@ struct pool_result { // of one record; valid during the call
   uint32_t line;
   struct slice text; // reason or message
   struct slice log;  // what the script logged: lines, without a break behind the last
+  struct slice windows;              // changed cells as pairs (windows.h), in order; empty: none
+  const struct script_alert *alerts; // what the alert hook raised
+  uint32_t alert_count;
+  struct slice alert_error;          // the alert hook failed: message; the record went on
+  uint32_t alert_line;
   const struct pool_output *outputs;
   uint32_t output_count;
   uint64_t spent_ns; // with the last record of a program in a row: the time these took; else 0

@@ -61,17 +61,20 @@ static void wait_for_room(struct worker *w, struct client *c, size_t bytes) {
 }
 
 static void write_result(char *to, const struct message_result *head, const struct script_result *result,
-                         const char *log) {
+                         const struct runner *runner) {
   to = message_append(to, head, sizeof *head);
   to = message_append(to, result->outputs, head->output_count * sizeof *result->outputs);
+  to = message_append(to, runner->script.alerts, head->alert_count * sizeof *runner->script.alerts);
   to = message_append(to, result->bytes.at, head->output_bytes);
   to = message_append(to, result->text, head->text_bytes);
-  message_append(to, log, head->log_bytes);
+  to = message_append(to, runner->log, head->log_bytes);
+  message_append(to, runner->script.alert_text, head->alert_error_bytes);
 }
 
 static struct message_result describe(const struct job *job, uint32_t index,
                                       const struct script_result *result, const struct runner *runner) {
-  bool kept = result->outcome == SCRIPT_KEPT;
+  bool kept = result->outcome == SCRIPT_KEPT, done = kept || result->outcome == SCRIPT_FILTERED;
+  const struct script_result *script = &runner->script;
   struct message_result head = {
       .index = index,
       .job = job->head->number,
@@ -82,9 +85,13 @@ static struct message_result describe(const struct job *job, uint32_t index,
       .output_bytes = kept ? (uint32_t)result->bytes.len : 0,
       .text_bytes = (uint16_t)strnlen(result->text, sizeof result->text),
       .log_bytes = (uint16_t)runner->log_len,
+      .alert_count = done ? (uint8_t)script->alert_count : 0,
+      .alert_line = script->alert_line,
+      .alert_error_bytes = script->alert_failed ? (uint16_t)strnlen(script->alert_text, sizeof script->alert_text) : 0,
   };
   head.bytes = (uint32_t)message_pad(sizeof head + head.output_count * sizeof *result->outputs +
-                                     head.output_bytes + head.text_bytes + head.log_bytes);
+                                     head.alert_count * sizeof *script->alerts + head.output_bytes +
+                                     head.text_bytes + head.log_bytes + head.alert_error_bytes);
   return head;
 }
 
@@ -96,7 +103,7 @@ static void send_result(struct worker *w, const struct job *job, uint32_t index,
   assert(head.bytes <= MESSAGE_RESULT_BYTES);
   if (!ring_has_room(&c->results, head.bytes)) wait_for_room(w, c, head.bytes);
   if (atomic_load_explicit(&c->words->closed, memory_order_relaxed)) return;
-  write_result(ring_back(&c->results), &head, result, w->runner.log);
+  write_result(ring_back(&c->results), &head, result, &w->runner);
   ring_advance(&c->results, head.bytes);
   ring_publish(&c->results);
   c->unwoken += head.bytes;
