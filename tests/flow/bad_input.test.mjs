@@ -88,6 +88,17 @@ test('paths and methods that are not there', async () => {
   problem(await engine.call('POST', '/api/v1/streams/st_1/tests'), 404, /path/);
 });
 
+test('a path tells its methods, to whoever asks and to whoever uses another', async () => {
+  for (const [path, methods] of [['/api/v1/records', 'POST, OPTIONS'], ['/api/v1/streams', 'GET, HEAD, POST, OPTIONS'],
+    ['/api/v1/streams/st_none', 'GET, HEAD, PATCH, DELETE, OPTIONS'], ['/healthz', 'GET, HEAD, OPTIONS']]) {
+    const asked = await engine.call('OPTIONS', path, undefined, { Authorization: '' }), wrong = await engine.call('PUT', path, '{}');
+    assert.deepEqual([asked.status, asked.text, asked.headers.get('allow')], [204, '', methods]);
+    problem(wrong, 405, new RegExp(methods));
+    assert.equal(wrong.headers.get('allow'), methods);
+  }
+  problem(await engine.call('OPTIONS', '/api/v1/nothing'), 404, /path/);
+});
+
 test('streams that are wrong are refused with what to do', async () => {
   const good = { name: 'x', type: 'usage', sink: 'rest', settings: { url: 'http://127.0.0.1:1/' } };
   for (const [change, words] of [
