@@ -80,6 +80,8 @@ enum {
   LIMIT_REQUESTS = 4096,              // that one courier has out: each holds a connection and some 20 KB
   LIMIT_IDLE_CONNECTIONS = 512,       // to receivers, kept for reuse by one courier
   LIMIT_IDLE_TRANSFERS = 256,         // finished requests' curl handles, kept for reuse by one courier
+  LIMIT_IDENTITIES = 32,              // client certificates that one courier keeps for a second, instead of reading them for each request
+  LIMIT_PEM_FILE_BYTES = 1 << 20,     // a file of certificates or of a key: a system's authorities take a quarter of it
   LIMIT_IN_FLIGHT = 64,               // lanes of a stream at most; default 8
   LIMIT_DEAD_LETTERS = 100000,        // a stream; when full the stream pauses
   LIMIT_LETTERS = 1024,               // a stream's dead letters on their way to disk: each holds its record
