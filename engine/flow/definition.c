@@ -284,11 +284,16 @@ static struct definition *keep_with(const struct definition *d, const json_t *do
   return kept;
 }
 
-// Takes the document's reference in any case; NULL: out of memory.
-static struct definition *build(const struct definition_world *world, json_t *document, struct err *err) {
+static bool check_files(const struct definition *d, const json_t *document, const json_t *body, struct err *err) {
+  return !body || sink_check_files(d->sink, json_object_get(document, "settings"), json_object_get(body, "settings"), err) ||
+         err_prepend(err, "sink '%s'", d->sink->name);
+}
+
+// Takes the document's reference in any case; NULL: out of memory. `body`: what a user has set of it just now; NULL: nothing.
+static struct definition *build(const struct definition_world *world, json_t *document, const json_t *body, struct err *err) {
   struct definition read = {.id = ""}, *kept = NULL;
   if (((document && set_defaults(document)) || err_set(err, "out of memory")) && read_plain(&read, document, err) &&
-      read_sink(&read, world, document, err) && read_script(&read, world, document, err)) {
+      read_sink(&read, world, document, err) && check_files(&read, document, body, err) && read_script(&read, world, document, err)) {
     kept = keep_with(&read, document);
     if (!kept) err_set(err, "out of memory");
   }
@@ -313,7 +318,7 @@ struct definition *definition_create(const struct definition_world *world, const
     json_decref(document);
     document = NULL;
   }
-  return build(world, document, err);
+  return build(world, document, body, err);
 }
 
 static bool check_fixed(const json_t *document, const json_t *body, struct err *err) {
@@ -349,7 +354,7 @@ struct definition *definition_change(const struct definition_world *world, const
   json_t *document = document_of(old);
   if (!document) return err_set(err, "out of memory"), NULL;
   if (check_known(body, shown_fields, err) && check_fixed(document, body, err) && apply(old->sink, document, body, err))
-    return build(world, document, err);
+    return build(world, document, body, err);
   json_decref(document);
   return NULL;
 }
@@ -358,7 +363,7 @@ struct definition *definition_load(const struct definition_world *world, const c
   json_error_t why;
   json_t *doc = json_loadb(document.at, document.len, JSON_REJECT_DUPLICATES, &why);
   if (!doc) return err_set(err, "stream %s: its definition can't be read: %s", id, why.text), NULL;
-  struct definition *d = build(world, doc, err);
+  struct definition *d = build(world, doc, NULL, err);
   if (!d) err_prepend(err, "stream %s", id);
   return d;
 }
@@ -370,7 +375,7 @@ struct definition *definition_set_active(const struct definition_world *world, c
     json_decref(document);
     document = NULL;
   }
-  return build(world, document, err);
+  return build(world, document, NULL, err);
 }
 
 json_t *definition_show(const struct definition *d) {

@@ -107,6 +107,7 @@ test('streams that are wrong are refused with what to do', async () => {
     [{ in_flight: 0 }, /in_flight/], [{ organisation_id: 'a' }, /organisation_id/], [{ scrip: 'x' }, /did you mean 'script'/],
     [{ script: 'local M = {api = 1}\nfunction M.filter(rec) retrun true end\nreturn M' }, /:2:/],
     [{ script: 'return 5' }, /table/], [{ script: 'local M = {api=1}\nM.fliter = function() end\nreturn M' }, /fliter.*filter/],
+    [{ settings: { url: 'http://h/', ca: '/none.pem' } }, /setting ca: cannot read \/none\.pem: No such file/],
     [{ settings: { url: 'http://h/', signing_secret: 'whsec_!!!' } }, /signing_secret.*base64/],
     [{ settings: { url: 'http://h/', auth: 'bearer', token: 't', headers: { Authorization: 'x' } } }, /Authorization.*auth/],
     [{ type: 'alerts' }, /alerts are not in this version/],
