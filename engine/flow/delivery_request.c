@@ -83,17 +83,23 @@ static void keep_texts(struct delivery *d, const struct sink_request *r) {
 
 // ---- headers and body ----
 
+static bool can_sign(const struct sink_request *r) {
+  const char *previous = r->signing_secret_previous;
+  return webhook_check_secret(r->signing_secret, NULL) && (!previous || webhook_check_secret(previous, NULL));
+}
+
 // The headers of Standard Webhooks, over the body as it is before gzip.
-static bool add_webhook(struct delivery *d, const struct sink_request *r, size_t *count, struct err *err) {
+static enum delivery_made add_webhook(struct delivery *d, const struct sink_request *r, size_t *count, struct err *err) {
   char number[24], signature[WEBHOOK_SIGNATURE_BYTES];
   int64_t now = clock_ms() / 1000;
   snprintf(number, sizeof number, "%" PRId64, now);
   d->headers[(*count)++] = keep_header(d, "webhook-id: %s", d->batch->id);
   d->headers[(*count)++] = keep_header(d, "webhook-timestamp: %s", number);
-  if (!r->signing_secret) return true;
-  if (!webhook_sign(r->signing_secret, r->signing_secret_previous, d->batch->id, now, d->send.body, signature, err)) return false;
+  if (!r->signing_secret) return DELIVERY_MADE;
+  if (!webhook_sign(r->signing_secret, r->signing_secret_previous, d->batch->id, now, d->send.body, signature, err))
+    return can_sign(r) ? DELIVERY_SHORT : DELIVERY_WRONG;
   d->headers[(*count)++] = keep_header(d, "webhook-signature: %s", signature);
-  return true;
+  return DELIVERY_MADE;
 }
 
 // What the sink made lives until its next hook only, so it is copied; gzip makes a copy anyway.
@@ -112,7 +118,7 @@ static enum delivery_made fill_request(struct delivery *d, const struct sink_req
   size_t count = 0;
   for (; r->headers[count]; count++) d->headers[count] = keep_line(d, r->headers[count]);
   d->send.body = r->body.at ? r->body : buf_slice(&d->batch->bytes);
-  if (r->webhook && !add_webhook(d, r, &count, err)) return DELIVERY_WRONG;
+  if (r->webhook && (made = add_webhook(d, r, &count, err)) != DELIVERY_MADE) return made;
   if ((made = own_body(d, r, err)) != DELIVERY_MADE) return made;
   if (r->gzip) d->headers[count++] = "Content-Encoding: gzip";
   d->headers[count] = NULL;
