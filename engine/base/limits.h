@@ -19,6 +19,7 @@ enum {
   LIMIT_LOADED_INDEX_BYTES = 16 << 20, // their indexes together
   LIMIT_RECENT_BYTES = 24 << 20,      // newest blocks kept plain in memory
   LIMIT_DEDUPE_BYTES = 48 << 20,      // memory of the duplicate window: hash set and filters
+  LIMIT_DEDUPE_LOST = 1 << 16,        // records that damage took and that may be sent again; past it they stay duplicates
   LIMIT_DEDUPE_REPLAY = 2 << 20,      // records whose identities a start reads back at most, so that it is quick
   LIMIT_SCRIPT_SOURCE_BYTES = 64 << 10,
   LIMIT_RESULT_DEPTH = 16,            // tables inside each other in a script's result
