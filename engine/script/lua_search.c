@@ -8,6 +8,8 @@ enum { NEAR_BYTES = 256 }; // so short a text is searched by hand
 
 static struct slice check_text(lua_State *L, int index) {
   struct slice text;
+  text.at = lua_tolstring(L, index, &text.len);
+  if (text.at) return text;
   lua_exact_to_text(L, index);
   text.at = luaL_checklstring(L, index, &text.len);
   return text;
