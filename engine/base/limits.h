@@ -19,6 +19,7 @@ enum {
   LIMIT_LOADED_INDEX_BYTES = 16 << 20, // their indexes together
   LIMIT_RECENT_BYTES = 24 << 20,      // newest blocks kept plain in memory
   LIMIT_DEDUPE_BYTES = 48 << 20,      // memory of the duplicate window: hash set and filters
+  LIMIT_DEDUPE_LOST = 1 << 16,        // records that damage took and that may be sent again; past it they stay duplicates
   LIMIT_DEDUPE_REPLAY = 2 << 20,      // records whose identities a start reads back at most, so that it is quick
   LIMIT_SCRIPT_SOURCE_BYTES = 64 << 10,
   LIMIT_SHARED_SCRIPTS = 10000,       // files of the scripts folder that the API makes
@@ -99,6 +100,8 @@ enum {
   LIMIT_REQUESTS = 4096,              // that one courier has out: each holds a connection and some 20 KB
   LIMIT_IDLE_CONNECTIONS = 512,       // to receivers, kept for reuse by one courier
   LIMIT_IDLE_TRANSFERS = 256,         // finished requests' curl handles, kept for reuse by one courier
+  LIMIT_IDENTITIES = 32,              // client certificates that one courier keeps for a second, instead of reading them for each request
+  LIMIT_PEM_FILE_BYTES = 1 << 20,     // a file of certificates or of a key: a system's authorities take a quarter of it
   LIMIT_IN_FLIGHT = 64,               // lanes of a stream at most; default 8
   LIMIT_DEAD_LETTERS = 100000,        // a stream; when full the stream pauses
   LIMIT_LETTERS = 1024,               // a stream's dead letters on their way to disk: each holds its record

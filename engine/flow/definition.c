@@ -34,6 +34,7 @@ struct origin { // what a definition is made from
   const struct definition *old; // NULL: new, or from the store
   struct slice source;          // of its shared script; at NULL: to be found
   struct sink *sink;            // NULL: as it is now
+  const json_t *set;            // what a user has set of it just now; NULL: nothing
   bool goes_back;
 };
 
@@ -332,11 +333,17 @@ static struct definition *keep_with(const struct definition *d, const json_t *do
   return kept;
 }
 
+static bool check_files(const struct definition *d, const json_t *document, const json_t *set, struct err *err) {
+  return !set || sink_check_files(d->sink, json_object_get(document, "settings"), json_object_get(set, "settings"), err) ||
+         err_prepend(err, "sink '%s'", d->sink->name);
+}
+
 // Takes the document's reference in any case; NULL: out of memory.
 static struct definition *build(const struct definition_world *world, json_t *document, const struct origin *from, struct err *err) {
   struct definition read = {.id = ""}, *kept = NULL;
   if (((document && set_defaults(document)) || err_set(err, "out of memory")) && read_plain(&read, document, err) &&
-      read_sink(&read, world, document, from, err) && read_script(&read, world, document, from, err)) {
+      read_sink(&read, world, document, from, err) && check_files(&read, document, from->set, err) &&
+      read_script(&read, world, document, from, err)) {
     kept = follow_versions(&read, document, from) ? keep_with(&read, document) : NULL;
     if (!kept) err_set(err, "out of memory");
   }
@@ -361,7 +368,7 @@ struct definition *definition_create(const struct definition_world *world, const
     json_decref(document);
     document = NULL;
   }
-  return build(world, document, &(struct origin){0}, err);
+  return build(world, document, &(struct origin){.set = body}, err);
 }
 
 // The source of its shared script, as it runs.
@@ -404,7 +411,7 @@ struct definition *definition_change(const struct definition_world *world, const
   if (check_known(body, shown_fields, err) && check_fixed(document, body, err) && apply(old->sink, document, body, err)) {
     const char *name = json_string_value(json_object_get(document, "script_name"));
     bool same = name && old->script_name && strcmp(name, old->script_name) == 0;
-    return build(world, document, &(struct origin){.old = old, .source = same ? shared_source(old) : (struct slice){0}}, err);
+    return build(world, document, &(struct origin){.old = old, .source = same ? shared_source(old) : (struct slice){0}, .set = body}, err);
   }
   json_decref(document);
   return NULL;

@@ -67,16 +67,20 @@ void feed_drop_block(struct stream *s) {
   if (waits) list_push_back(&c->ready, waits);
 }
 
+void feed_tell_lost(struct stream *s, uint64_t lost) {
+  char text[100];
+  snprintf(text, sizeof text, "a damaged block of the journal: up to %" PRIu64 " records are lost", lost);
+  status_set_error(s->status, text);
+  if (s->outfit->definition->organisation == JOURNAL_ALL) status_count(s->status, COUNT_EXPIRED, lost);
+}
+
 // Damage has taken records that this stream has not read. What is read again is counted one by one, a block that was begun has been
 // counted, and what retention removed is told by courier_expire. Whose the lost ones were is known only when all are wanted.
 static void tell_lost(struct stream *s, const struct journal_fetch *fetch) {
   bool begun = fetch->block && fetch->block->first < fetch->sequence;
   if (!fetch->lost || begun || fetch->sequence != s->next || fetch->sequence < journal_first(s->courier->options.journal)) return;
-  char text[100];
-  snprintf(text, sizeof text, "a damaged block of the journal: up to %" PRIu64 " records are lost", fetch->lost);
-  log_warn("stream=%s doing=read error=\"%s\"", s->outfit->definition->id, text);
-  status_set_error(s->status, text);
-  if (s->outfit->definition->organisation == JOURNAL_ALL) status_count(s->status, COUNT_EXPIRED, fetch->lost);
+  log_warn("stream=%s doing=read error=\"damaged block\" records=%" PRIu64, s->outfit->definition->id, fetch->lost);
+  feed_tell_lost(s, fetch->lost);
 }
 
 static void fetched(struct journal_fetch *fetch) {

@@ -150,6 +150,7 @@ void outfit_unref(struct outfit *o); // takes NULL
 void feed_stream(struct stream *s); // reads as much as may be read now
 void feed_commit(struct courier *c, unsigned worker); // what the streams fed so far have for the worker goes to it
 void feed_drop_block(struct stream *s);
+void feed_tell_lost(struct stream *s, uint64_t lost); // so many records that it may have wanted can't be read any more
 void feed_fall_behind(struct stream *s); // out of line: it reads on its own until it has caught up
 bool feed_blocked(const struct stream *s); // it can't read, and not for a moment only
 

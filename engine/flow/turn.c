@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "flow/courier_parts.h"
 
+#include <inttypes.h>
+
 enum {
   TICK_US = 5000,
   STAGE_STILL_TICKS = 4,
@@ -76,8 +78,20 @@ static void match_ahead(struct router_entry *const *entries, size_t count, void 
   ahead_of_matching(streams, count);
 }
 
+// Damage has taken records below `end` that were not routed yet. Whose they were is not known: it concerns all streams in line that
+// have not read so far. The others find it themselves.
+static void tell_lost(struct courier *c, uint64_t end, uint64_t lost) {
+  if (!lost) return;
+  log_warn("doing=route error=\"damaged block\" records=%" PRIu64 " before=%" PRIu64, lost, end);
+  for (struct list *link = c->all.next; link != &c->all; link = link->next) {
+    struct stream *s = list_item(link, struct stream, all_link);
+    if (!s->line.lost && s->next < end && !stream_stopped(s)) feed_tell_lost(s, lost);
+  }
+}
+
 static void route_block(struct courier *c, struct journal_block *block) {
   struct routing routing = {c, block, stage_push(&c->stage, block)};
+  tell_lost(c, block->end, block->end - block->first - block->count); // rows of frames that could not be read
   c->routed = block->end;
   router_match(&c->router, block, &(struct router_visit){match_ahead, matched, &routing});
   stage_trim(&c->stage);
@@ -87,6 +101,9 @@ static void route_fetched(struct journal_fetch *fetch) {
   struct courier *c = (struct courier *)((char *)fetch - offsetof(struct courier, route_fetch));
   c->route_fetching = false;
   shared_blocks_put(c->options.blocks, fetch->sequence, fetch->block);
+  uint64_t missing = fetch->block ? fetch->block->end - fetch->block->first - fetch->block->count : 0; // told with the block
+  if (fetch->sequence >= journal_first(c->options.journal)) // else retention has taken them
+    tell_lost(c, fetch->block ? fetch->block->first : fetch->next, fetch->lost - missing);
   if (fetch->block) route_block(c, fetch->block);
   else c->routed = fetch->next;
   journal_block_unref(fetch->block);

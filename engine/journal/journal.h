@@ -17,6 +17,8 @@
 //   A block is one group commit. Its table has one record_header a record, ordered by organisation, then sequence; its frames hold
 //   the records' bytes in that order, so a reader of one organisation unpacks only the frames its records are in.
 //   CRC-32C over header, table and each frame. A damaged block is found by its CRC, skipped to the next magic, counted, logged.
+//   Records of a damaged frame are no duplicates when they are sent again (until a restart, unless their block is read anew then);
+//   which records a damaged table had is not known: as long as their identities are, they stay duplicates.
 #pragma once
 #include "base/err.h"
 #include "journal/record.h"

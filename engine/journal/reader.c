@@ -1,5 +1,6 @@
 // reader.c - finds the block a reader wants, in memory or by the segments' indexes, and loads what of it is
 // wanted.
+#include "base/crc32c.h"
 #include "base/disk.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -89,19 +90,43 @@ static enum block_result read_table(struct reader *r, bool all) {
   return result == BLOCK_GOOD ? block_decode_table(&r->decoder, &header, r->stored + sizeof header) : result;
 }
 
-static const char *stored_frame(const struct block_frame *f, void *arg) {
-  struct reader *r = arg;
+// The frame's bytes into `stored`, if they are not there yet.
+static enum block_result read_frame(struct reader *r, const struct block_frame *f) {
   bool there =
       f->stored_at >= r->stored_at && f->stored_at + (uint64_t)f->stored <= r->stored_at + r->stored_len;
-  if (!there && read_part(r, f->stored_at, f->stored) != BLOCK_GOOD) return NULL;
-  return r->stored + (f->stored_at - r->stored_at);
+  return there ? BLOCK_GOOD : read_part(r, f->stored_at, f->stored);
 }
 
-static void note_damage(struct reader *r) {
+static const char *stored_frame(const struct block_frame *f, void *arg) {
+  struct reader *r = arg;
+  return read_frame(r, f) == BLOCK_GOOD ? r->stored + (f->stored_at - r->stored_at) : NULL;
+}
+
+static bool is_damaged(struct reader *r, const struct block_frame *f) {
+  enum block_result result = read_frame(r, f);
+  if (result == BLOCK_GOOD && crc32c(0, r->stored + (f->stored_at - r->stored_at), f->stored) != f->crc)
+    result = BLOCK_DAMAGED;
+  return result == BLOCK_DAMAGED;
+}
+
+// The records of damaged frames may be sent again, whoever was the first to meet the damage: their table is
+// whole.
+static size_t forget_lost(struct reader *r) {
+  const struct block_decoder *d = &r->decoder;
+  size_t forgotten = 0;
+  for (const struct block_frame *f = d->frames; f < d->frames + d->header.frames; f++)
+    if (is_damaged(r, f)) forgotten += dedupe_forget(r->journal->dedupe, d->rows + f->row, f->rows);
+  return forgotten;
+}
+
+// With a damaged table nobody knows which records they were: they stay duplicates.
+static void note_damage(struct reader *r, bool table) {
   if (!segment_mark_damage(r->segment, r->entry.offset)) return;
   atomic_fetch_add(&r->journal->damaged, 1);
-  log_warn("segment=%s doing=read error=\"damaged block\" offset=%u first=%llu records=%u", r->segment->path,
-           r->entry.offset, (unsigned long long)r->entry.first, r->entry.count);
+  log_warn(
+      "segment=%s doing=read error=\"damaged block\" offset=%u first=%llu records=%u may_be_sent_again=%zu",
+      r->segment->path, r->entry.offset, (unsigned long long)r->entry.first, r->entry.count,
+      table ? 0 : forget_lost(r));
 }
 
 // The wanted rows in the decoder's table: *from <= i < *to.
@@ -140,7 +165,7 @@ static enum block_result load(struct reader *r, const struct journal_fetch *f, s
   uint32_t from, to, lost_rows = 0;
   enum block_result result = read_table(r, f->organisation == JOURNAL_ALL && !f->back);
   if (result == BLOCK_DAMAGED) {
-    note_damage(r);
+    note_damage(r, true);
     uint64_t from_here = r->entry.first > f->sequence ? r->entry.first : f->sequence;
     *lost += r->entry.first + r->entry.count - from_here;
   }
@@ -150,7 +175,7 @@ static enum block_result load(struct reader *r, const struct journal_fetch *f, s
   if (f->back ? from >= to : !has_later(&r->decoder, from, to, f->sequence)) return BLOCK_GOOD;
   *block = block_decode_rows(&r->decoder, from, to, stored_frame, r, &lost_rows);
   if (!*block) return BLOCK_NO_MEMORY;
-  if (lost_rows) note_damage(r);
+  if (lost_rows) note_damage(r, false);
   *lost += lost_rows;
   if ((*block)->count) return BLOCK_GOOD;
   journal_block_unref(*block);

@@ -60,8 +60,8 @@ static int table_sort(lua_State *L) {
   return call_nested(L);
 }
 
-// For built-in functions of a list: a record's is copied for them. Upvalue: the function.
-static int call_with_list(lua_State *L) {
+// A record's list at 1 is copied for a function that takes plain ones.
+static void take_list(lua_State *L) {
   uint32_t entry;
   if (record_proxy_entry(L, 1, &entry)) {
     record_proxy_copy(L, entry);
@@ -69,7 +69,33 @@ static int call_with_list(lua_State *L) {
   } else if (lua_istable(L, 1)) {
     lua_state_work(lua_state_of(L), lua_objlen(L, 1) * 4);
   }
+}
+
+// Upvalue: the built-in unpack.
+static int sandbox_unpack(lua_State *L) {
+  take_list(L);
   return call_nested(L);
+}
+
+static int table_concat(lua_State *L) {
+  size_t len;
+  luaL_Buffer out;
+  take_list(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const char *separator = luaL_optlstring(L, 2, "", &len);
+  int64_t from = luaL_optint(L, 3, 1), to = luaL_optint(L, 4, (int)lua_objlen(L, 1));
+  luaL_buffinit(L, &out);
+  for (int64_t i = from; i <= to; i++) {
+    if (i > from) luaL_addlstring(&out, separator, len);
+    lua_rawgeti(L, 1, (int)i);
+    lua_exact_to_text(L, -1);
+    if (!lua_isstring(L, -1))
+      return luaL_error(L, "invalid value (%s) at index %d in table for 'concat'", lua_base_type(L, -1),
+                        (int)i);
+    luaL_addvalue(&out);
+  }
+  luaL_pushresult(&out);
+  return 1;
 }
 
 static int sandbox_getmetatable(lua_State *L) {
@@ -145,12 +171,15 @@ static void open_libraries(lua_State *L) {
   lua_pushvalue(L, -3);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 2);
+  lua_string_push_library(L);
   lua_state_set_global(L, "string");
+  lua_pop(L, 1);
 
   lua_newtable(L);
   copy_names(L, LUA_TABLIBNAME, table_names);
   set_over(L, LUA_TABLIBNAME, "sort", table_sort);
-  set_over(L, LUA_TABLIBNAME, "concat", call_with_list);
+  lua_pushcfunction(L, table_concat);
+  lua_setfield(L, -2, "concat");
   lua_state_set_global(L, "table");
 
   lua_newtable(L);
@@ -168,7 +197,7 @@ static void open_functions(lua_State *L) {
     lua_setfield(L, -3, *name);
   }
   lua_getfield(L, -1, "unpack");
-  lua_pushcclosure(L, call_with_list, 1);
+  lua_pushcclosure(L, sandbox_unpack, 1);
   lua_setfield(L, -3, "unpack");
   lua_pop(L, 1);
   luaL_register(L, NULL, own);

@@ -23,8 +23,17 @@ static int work_through(lua_State *L) {
   return pass_on(L);
 }
 
+// The same for an exact integer as the text.
+static int of_text(lua_State *L) {
+  lua_exact_to_text(L, 1);
+  luaL_checkstring(L, 1); // here, where the function's name is known
+  return pass_on(L);
+}
+
 static int string_rep(lua_State *L) {
   size_t len, separator = 0;
+  lua_exact_to_text(L, 1);
+  lua_exact_to_text(L, 3);
   luaL_checklstring(L, 1, &len);
   lua_Number count = luaL_checknumber(L, 2);
   if (!lua_isnoneornil(L, 3)) luaL_checklstring(L, 3, &separator);
@@ -103,4 +112,16 @@ void lua_string_open(lua_State *L) {
   set_over(L, LUA_STRLIBNAME, "lower", work_through);
   set_over(L, LUA_STRLIBNAME, "upper", work_through);
   set_over(L, LUA_STRLIBNAME, "reverse", work_through);
+}
+
+void lua_string_push_library(lua_State *L) {
+  static const char *const names[] = {"byte", "len", "lower", "upper", "reverse", "sub", NULL};
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, -3);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  for (const char *const *name = names; *name; name++)
+    set_over(L, LUA_STRLIBNAME, *name, of_text);
 }

@@ -82,6 +82,11 @@ json_t *sink_check_settings(const struct sink *sink, const json_t *settings, str
   return NULL;
 }
 
+bool sink_check_files(const struct sink *sink, const json_t *settings, const json_t *changed,
+                      struct err *err) {
+  return sink_standard_check_files(((const struct sink_own *)sink)->standard, settings, changed, err);
+}
+
 // ---- show and change ----
 
 json_t *sink_mask_settings(const struct sink *sink, const json_t *settings) {

@@ -88,6 +88,17 @@ test('paths and methods that are not there', async () => {
   problem(await engine.call('POST', '/api/v1/streams/st_1/tests'), 404, /path/);
 });
 
+test('a path tells its methods, to whoever asks and to whoever uses another', async () => {
+  for (const [path, methods] of [['/api/v1/records', 'POST, OPTIONS'], ['/api/v1/streams', 'GET, HEAD, POST, OPTIONS'],
+    ['/api/v1/streams/st_none', 'GET, HEAD, PATCH, DELETE, OPTIONS'], ['/healthz', 'GET, HEAD, OPTIONS']]) {
+    const asked = await engine.call('OPTIONS', path, undefined, { Authorization: '' }), wrong = await engine.call('PUT', path, '{}');
+    assert.deepEqual([asked.status, asked.text, asked.headers.get('allow')], [204, '', methods]);
+    problem(wrong, 405, new RegExp(methods));
+    assert.equal(wrong.headers.get('allow'), methods);
+  }
+  problem(await engine.call('OPTIONS', '/api/v1/nothing'), 404, /path/);
+});
+
 test('streams that are wrong are refused with what to do', async () => {
   const good = { name: 'x', type: 'usage', sink: 'rest', settings: { url: 'http://127.0.0.1:1/' } };
   for (const [change, words] of [
@@ -96,6 +107,7 @@ test('streams that are wrong are refused with what to do', async () => {
     [{ in_flight: 0 }, /in_flight/], [{ organisation_id: 'a' }, /organisation_id/], [{ scrip: 'x' }, /did you mean 'script'/],
     [{ script: 'local M = {api = 1}\nfunction M.filter(rec) retrun true end\nreturn M' }, /:2:/],
     [{ script: 'return 5' }, /table/], [{ script: 'local M = {api=1}\nM.fliter = function() end\nreturn M' }, /fliter.*filter/],
+    [{ settings: { url: 'http://h/', ca: '/none.pem' } }, /setting ca: cannot read \/none\.pem: No such file/],
     [{ settings: { url: 'http://h/', signing_secret: 'whsec_!!!' } }, /signing_secret.*base64/],
     [{ settings: { url: 'http://h/', auth: 'bearer', token: 't', headers: { Authorization: 'x' } } }, /Authorization.*auth/],
     [{ script_name: 'not-there' }, /not-there/], [{ script: 'return {api=1}', script_name: 'x' }, /both/], [{ settings: { url: 'http://h/', headers: { Host: 'x' } } }, /Host/],

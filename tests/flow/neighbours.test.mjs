@@ -77,7 +77,10 @@ test('answers that mean a mistake pause the stream with the data kept; activate 
   const stream = await engine.stream({ sink: 'rest_bulk', settings: { url: receiver.url } });
   await engine.send(many(100, () => usage()));
   await until(async () => (await engine.status(stream.id)).state === 'paused', 'the stream to pause');
-  assert.match((await engine.status(stream.id)).last_error, /403/);
+  assert.match((await engine.status(stream.id)).last_error, /403.*; activate the stream to go on$/);
+  const mended = await engine.call('PATCH', `/api/v1/streams/${stream.id}`, { settings: { url: `${receiver.url}/mended` } });
+  assert.equal(mended.json.status.state, 'paused');
+  assert.match(mended.json.status.last_error, /; activate the stream to go on$/);
   receiver.answer = () => 200;
   assert.equal((await engine.call('POST', `/api/v1/streams/${stream.id}/activate`)).status, 200);
   await receiver.arrived(100);

@@ -185,6 +185,27 @@ static void without_memory_for_an_error_there_is_none_to_show(void **state) {
   status_unref(s);
 }
 
+static void a_stream_that_was_stopped_says_how_to_go_on(void **state) {
+  (void)state;
+  static const struct {
+    enum stream_state state;
+    const char *error, *shown;
+  } cases[] = {{STREAM_PAUSED, "HTTP status 404", "HTTP status 404; activate the stream to go on"},
+               {STREAM_ERROR, "no success for 3 days", "no success for 3 days; activate the stream to go on"},
+               {STREAM_PAUSED, NULL, "activate the stream to go on"},
+               {STREAM_RETRYING, "HTTP status 503", "HTTP status 503"},
+               {STREAM_INACTIVE, "HTTP status 503", "HTTP status 503"}};
+  struct status *s = new_status();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    status_set_state(s, cases[i].state);
+    status_set_error(s, cases[i].error);
+    json_t *json = shown(s);
+    assert_string_equal(text_of(json, "last_error"), cases[i].shown);
+    json_decref(json);
+  }
+  status_unref(s);
+}
+
 // An error that was cut in the middle of a character, or never was a text: the stream must still be there to
 // look at.
 static void any_error_can_be_shown(void **state) {
@@ -292,6 +313,7 @@ int main(void) {
       cmocka_unit_test(a_reason_that_is_no_text_is_one_reason),
       cmocka_unit_test(without_memory_for_an_error_there_is_none_to_show),
       cmocka_unit_test(without_memory_for_reasons_the_sum_is_still_right),
+      cmocka_unit_test(a_stream_that_was_stopped_says_how_to_go_on),
       cmocka_unit_test(any_error_can_be_shown),
       cmocka_unit_test(the_lag_is_what_waits_in_the_journal_and_in_the_window),
       cmocka_unit_test(counts_outlive_a_restart),
