@@ -45,6 +45,7 @@ enum {
   LIMIT_ALERT_SILENCE_S = 300,        // default of an alert's for_s
   LIMIT_REASON_BYTES = 64,            // a filter's reason: it becomes a metric's label
   LIMIT_WORKER_BYTES = 512 << 20,     // a worker's Lua states together; idle ones go first
+  LIMIT_WORKER_WINDOWS_BYTES = 256 << 20, // the windows of all streams in a worker together: a record that would add more fails
   LIMIT_WORKER_STUCK_MS = 100,        // a call that has not ended by then gets its worker killed
   LIMIT_RING_BYTES = 2 << 20,         // one direction between a courier and a worker; holds the longest record
   LIMIT_JOB_RECORDS = 256,            // records of one job for a worker

@@ -59,12 +59,23 @@ static void wait_for_room(struct worker *w, struct client *c, size_t bytes) {
 }
 
 static void write_result(char *to, const struct message_result *head, const struct script_result *result,
-                         const char *log) {
+                         const struct runner *runner) {
   to = message_append(to, head, sizeof *head);
   to = message_append(to, result->outputs, head->output_count * sizeof *result->outputs);
+  if (head->alert_count)
+    to = message_append(to, runner->alerted->alerts, head->alert_count * sizeof(struct script_alert));
   to = message_append(to, result->bytes.at, head->output_bytes);
   to = message_append(to, result->text, head->text_bytes);
-  message_append(to, log, head->log_bytes);
+  to = message_append(to, runner->log, head->log_bytes);
+  if (head->alert_text_bytes) to = message_append(to, runner->alerted->alert_text, head->alert_text_bytes);
+  message_append(to, runner->pairs.at, head->windows_bytes);
+}
+
+static void describe_alerts(struct message_result *head, const struct script_result *result) {
+  head->alert_count = (uint8_t)result->alert_count;
+  if (!result->alert_failed) return;
+  head->alert_text_bytes = (uint16_t)strnlen(result->alert_text, sizeof result->alert_text);
+  head->alert_line = result->alert_line;
 }
 
 static struct message_result describe(const struct job *job, uint32_t index,
@@ -80,9 +91,13 @@ static struct message_result describe(const struct job *job, uint32_t index,
       .output_bytes = kept ? (uint32_t)result->bytes.len : 0,
       .text_bytes = (uint16_t)strnlen(result->text, sizeof result->text),
       .log_bytes = (uint16_t)runner->log_len,
+      .windows_bytes = (uint32_t)runner->pairs.len,
   };
+  if (runner->alerted) describe_alerts(&head, runner->alerted);
   head.bytes = (uint32_t)message_pad(sizeof head + head.output_count * sizeof *result->outputs +
-                                     head.output_bytes + head.text_bytes + head.log_bytes);
+                                     head.alert_count * sizeof(struct script_alert) + head.output_bytes +
+                                     head.text_bytes + head.log_bytes + head.alert_text_bytes +
+                                     head.windows_bytes);
   return head;
 }
 
@@ -94,7 +109,7 @@ static void send_result(struct worker *w, const struct job *job, uint32_t index,
   assert(head.bytes <= MESSAGE_RESULT_BYTES);
   if (!ring_has_room(&c->results, head.bytes)) wait_for_room(w, c, head.bytes);
   if (atomic_load_explicit(&c->words->closed, memory_order_relaxed)) return;
-  write_result(ring_back(&c->results), &head, result, w->runner.log);
+  write_result(ring_back(&c->results), &head, result, &w->runner);
   ring_advance(&c->results, head.bytes);
   ring_publish(&c->results);
   c->unwoken += head.bytes;
@@ -184,6 +199,9 @@ static void take_message(struct worker *w, struct client *c, const struct messag
   case MESSAGE_FORGET:
     forget(w, (const void *)message, number);
     break;
+  case MESSAGE_WINDOWS:
+    shelf_load_windows(&w->shelf, (const void *)message);
+    break;
   case MESSAGE_JOB:
     run_job(w, c, (const void *)message);
     break;
@@ -248,7 +266,7 @@ static int worker_run(void) {
     return 2;
   }
   shelf_init(&w->shelf, &w->words->limits, LIMIT_WORKER_BYTES);
-  runner_init(&w->runner);
+  if (!runner_init(&w->runner)) _exit(70);
   w->shelf.log = runner_log;
   w->shelf.log_arg = &w->runner;
   if (!confine(w->words->engine, WORKER_FDS, &err)) {
