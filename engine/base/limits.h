@@ -51,6 +51,7 @@ enum {
   LIMIT_ALERTS = 1024,                // a stream's alerts on their way into the journal; past it the stream reads nothing
   LIMIT_REASON_BYTES = 64,            // a filter's reason: it becomes a metric's label
   LIMIT_WORKER_BYTES = 512 << 20,     // a worker's Lua states together; idle ones go first
+  LIMIT_WORKER_WINDOWS_BYTES = 256 << 20, // the windows of all streams in a worker together: a record that would add more fails
   LIMIT_WORKER_STUCK_MS = 20,         // past its time limit, a hook that has not ended gets its worker killed
   LIMIT_RING_BYTES = 2 << 20,         // one direction between a courier and a worker; holds the longest record
   LIMIT_JOB_RECORDS = 256,            // records of one job for a worker

@@ -7,11 +7,12 @@
 #include "base/limits.h"
 #include "journal/record.h"
 #include "script/script.h"
+#include "script/windows.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-enum message_kind { MESSAGE_SCRIPT = 1, MESSAGE_PROGRAM, MESSAGE_FORGET, MESSAGE_JOB };
+enum message_kind { MESSAGE_SCRIPT = 1, MESSAGE_PROGRAM, MESSAGE_FORGET, MESSAGE_WINDOWS, MESSAGE_JOB };
 
 struct message {
   uint32_t bytes;
@@ -37,6 +38,14 @@ struct message_forget { // then ids of programs
   uint32_t count, unused;
 };
 
+struct message_windows { // then pairs (windows.h)
+  struct message head;
+  uint32_t program_id;
+  uint32_t pairs_bytes;
+  uint32_t anew; // what the program's windows held is forgotten first
+  uint32_t unused;
+};
+
 struct message_job { // then its records
   struct message head;
   uint64_t number;
@@ -48,8 +57,8 @@ struct message_record { // then `length` bytes, padded
   struct record_header header;
 };
 
-// Then the struct script_output, the struct script_alert, the outputs' bytes, the text, what it logged, why
-// the alert hook failed.
+// Then the struct script_output, the struct script_alert, the outputs' bytes, the text, what it logged, why alert
+// failed, and the cells of windows that it changed, as pairs (windows.h).
 struct message_result {
   uint32_t bytes;
   uint32_t index;    // of the record in its job
@@ -61,17 +70,21 @@ struct message_result {
   uint16_t text_bytes, log_bytes;
   uint8_t outcome; // enum script_outcome
   uint8_t alert_count;
-  uint32_t alert_line;
-  uint16_t alert_error_bytes, unused;
+  uint32_t windows_bytes;
+  uint32_t alert_line;       // where alert failed
+  uint16_t alert_text_bytes; // 0: it did not
+  uint16_t unused[3];
 };
 
 enum {
-  MESSAGE_RESULT_BYTES = 3 << 19, // the longest result: a record passed on whole, with 2,000 outputs
+  MESSAGE_RESULT_BYTES = 15 << 17, // the longest result: a record passed on whole, with 2,000 outputs and 100 keys
+  MESSAGE_WINDOWS_BYTES = 128 << 10, // of pairs in one message_windows, unless it has those of a single record
 };
-_Static_assert(MESSAGE_RESULT_BYTES >
-                   (int)(LIMIT_RECORD_BYTES + SCRIPT_OUTPUTS * sizeof(struct script_output) +
-                         LIMIT_SCRIPT_LOG_BYTES + 2048),
+_Static_assert(MESSAGE_RESULT_BYTES > (int)(LIMIT_RECORD_BYTES + SCRIPT_OUTPUTS * sizeof(struct script_output) +
+                                            SCRIPT_ALERTS * sizeof(struct script_alert) + WINDOWS_TAKE_BYTES +
+                                            LIMIT_SCRIPT_LOG_BYTES + 2048),
                "");
+_Static_assert(sizeof(struct script_alert) % 8 == 0, "what lies behind them is aligned");
 _Static_assert(MESSAGE_RESULT_BYTES <= (int)LIMIT_RING_BYTES, "");
 
 static inline size_t message_pad(size_t bytes) {

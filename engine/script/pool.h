@@ -59,14 +59,14 @@ struct pool_result { // of one record; valid during the call
   uint32_t line;
   struct slice text; // reason or message
   struct slice log;  // what the script logged: lines, without a break behind the last
-  struct slice windows;              // changed cells as pairs (windows.h), in order; empty: none
-  const struct script_alert *alerts; // what the alert hook raised
-  uint32_t alert_count;
-  struct slice alert_error;          // the alert hook failed: message; the record went on
-  uint32_t alert_line;
   const struct pool_output *outputs;
   uint32_t output_count;
   uint64_t spent_ns; // with the last record of a program in a row: the time these took; else 0
+  struct slice windows; // the cells of its stream's windows that it changed, as pairs (windows.h); empty: none
+  const struct script_alert *alerts; // what the hook alert raised
+  uint32_t alert_count;
+  uint32_t alert_line;
+  struct slice alert_error; // why the hook alert failed, and the record went on; empty: it did not
 };
 
 enum pool_end {
@@ -93,6 +93,13 @@ bool pool_begin(struct pool_client *client, unsigned worker, const struct progra
 bool pool_add(struct pool_client *client, unsigned worker, const struct program *program, const struct record_header *header,
               struct slice bytes);
 void pool_commit(struct pool_client *client, unsigned worker); // with at least one record
+
+// The windows of a program's stream live in the worker, and end with it: who wants them back has kept the pairs of all results.
+// Counts up whenever the worker's process was replaced, before its jobs end as lost.
+unsigned pool_life(const struct pool_client *client, unsigned worker);
+// Gives the worker pairs for the program's windows, between jobs; `anew`: in place of all that it had. At most MESSAGE_WINDOWS_BYTES
+// or what one record changed. False: no room now; `room` will be called.
+bool pool_load_windows(struct pool_client *client, unsigned worker, const struct program *program, struct slice pairs, bool anew);
 void pool_forget(struct pool_client *client, struct program *program); // workers may drop it
 
 // Compiles a script in a throw-away worker, LIMIT_CHECKS at a time, others queue. `done` runs on the loop; when the pool is freed

@@ -164,6 +164,33 @@ void pool_commit(struct pool_client *c, unsigned worker) {
   segment_wake(l->process->words);
 }
 
+unsigned pool_life(const struct pool_client *c, unsigned worker) {
+  return c->links[worker].generation;
+}
+
+bool pool_load_windows(struct pool_client *c, unsigned worker, const struct program *program,
+                       struct slice pairs, bool anew) {
+  struct pool_link *l = &c->links[worker];
+  assert(worker < c->link_count && !l->open.job);
+  size_t bytes = message_pad(sizeof(struct message_windows) + pairs.len);
+  size_t want = announce_bytes(&l->announce, program) + bytes;
+  if (!pool_link_has_room(l, want)) {
+    l->wanted = want;
+    return false;
+  }
+  announce_write(&l->announce, &l->requests, program);
+  const struct message_windows head = {.head = {.bytes = (uint32_t)bytes, .kind = MESSAGE_WINDOWS},
+                                       .program_id = program->id,
+                                       .pairs_bytes = (uint32_t)pairs.len,
+                                       .anew = anew};
+  char *to = ring_back(&l->requests);
+  message_append(message_append(to, &head, sizeof head), pairs.at, pairs.len);
+  ring_advance(&l->requests, bytes);
+  ring_publish(&l->requests);
+  segment_wake(l->process->words);
+  return true;
+}
+
 void pool_forget(struct pool_client *c, struct program *program) {
   for (unsigned i = 0; i < c->link_count; i++)
     announce_forget(&c->links[i].announce, program);

@@ -35,10 +35,12 @@ static bool head_is_right(const struct pool_link *l, const struct pool_reader *r
                           const struct message_result *head) {
   size_t content = sizeof *head + (size_t)head->output_count * sizeof(struct script_output) +
                    head->alert_count * sizeof(struct script_alert) + head->output_bytes +
-                   (size_t)head->text_bytes + head->log_bytes + head->alert_error_bytes;
+                   (size_t)head->text_bytes + head->log_bytes + head->alert_text_bytes + head->windows_bytes;
   enum script_outcome last = pool_is_patient(l->pool, l->worker) ? SCRIPT_MEMORY : SCRIPT_PUT_OFF;
-  return head->outcome <= last && head->output_count <= SCRIPT_OUTPUTS &&
-         head->alert_count <= SCRIPT_ALERTS && content <= head->bytes &&
+  bool failed = head->outcome != SCRIPT_KEPT && head->outcome != SCRIPT_FILTERED;
+  bool silent = !head->alert_count && !head->alert_text_bytes && !head->windows_bytes;
+  return head->outcome <= last && head->output_count <= SCRIPT_OUTPUTS && content <= head->bytes &&
+         head->alert_count <= SCRIPT_ALERTS && head->windows_bytes <= WINDOWS_TAKE_BYTES && (!failed || silent) &&
          (head->outcome == SCRIPT_KEPT || head->output_count == 0) && head->job == l->first->number &&
          head->index == l->next_index + r->count && head->index < l->first->count;
 }
@@ -70,13 +72,29 @@ void pool_clean_lines(char *text, size_t len) {
   }
 }
 
-static bool take_alert(struct script_alert *alert) {
-  size_t key = strnlen(alert->key, sizeof alert->key), title = strnlen(alert->title, sizeof alert->title);
-  if (key == sizeof alert->key || title == sizeof alert->title || (unsigned)alert->severity > SCRIPT_CRITICAL)
-    return false;
-  pool_clean(alert->key, key);
-  pool_clean(alert->title, title);
+static bool clean_text(char *text, size_t room) {
+  size_t len = strnlen(text, room);
+  if (len == room) return false;
+  pool_clean(text, len);
   return true;
+}
+
+static bool take_alerts(struct script_alert *alerts, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    struct script_alert *a = &alerts[i];
+    if (!clean_text(a->key, sizeof a->key) || !clean_text(a->title, sizeof a->title)) return false;
+    if ((unsigned)a->severity > SCRIPT_CRITICAL || a->for_s > LIMIT_SPAN_S) return false;
+  }
+  return true;
+}
+
+// They are stored as they come, so each must be a pair, with a key that the store takes.
+static bool are_pairs(struct slice rest) {
+  struct slice key, value;
+  struct err err = {0};
+  while (windows_next_pair(&rest, &key, &value, &err))
+    if (!key.len || key.len > WINDOWS_KEY_BYTES) return false;
+  return !err.text[0];
 }
 
 // `at` is a private copy of head->bytes bytes.
@@ -84,27 +102,28 @@ static bool take_result(struct pool_reader *r, const struct message_result *head
   const struct script_output *outputs = (const void *)(at + sizeof *head);
   struct script_alert *alerts = (void *)(at + sizeof *head + head->output_count * sizeof *outputs);
   char *bytes = (char *)(alerts + head->alert_count);
-  char *text = bytes + head->output_bytes, *alert_error = text + head->text_bytes + head->log_bytes;
+  char *text = bytes + head->output_bytes, *log = text + head->text_bytes;
+  char *alert_text = log + head->log_bytes, *pairs = alert_text + head->alert_text_bytes;
   struct pool_output *to = r->outputs + r->output_count;
   for (uint32_t i = 0; i < head->output_count; i++)
     if (!take_output(&outputs[i], slice_make(bytes, head->output_bytes), &to[i])) return false;
-  for (uint32_t i = 0; i < head->alert_count; i++)
-    if (!take_alert(&alerts[i])) return false;
-  pool_clean(alert_error, head->alert_error_bytes);
+  if (!take_alerts(alerts, head->alert_count)) return false;
+  if (head->windows_bytes && !are_pairs(slice_make(pairs, head->windows_bytes))) return false;
   pool_clean(text, head->text_bytes);
-  pool_clean_lines(text + head->text_bytes, head->log_bytes);
-  r->results[r->count++] =
-      (struct pool_result){.outcome = (enum script_outcome)head->outcome,
-                           .line = head->line,
-                           .spent_ns = head->spent_ns,
-                           .text = slice_make(text, head->text_bytes),
-                           .log = slice_make(text + head->text_bytes, head->log_bytes),
-                           .alerts = alerts,
-                           .alert_count = head->alert_count,
-                           .alert_error = slice_make(alert_error, head->alert_error_bytes),
-                           .alert_line = head->alert_line,
-                           .outputs = to,
-                           .output_count = head->output_count};
+  pool_clean_lines(log, head->log_bytes);
+  pool_clean(alert_text, head->alert_text_bytes);
+  r->results[r->count++] = (struct pool_result){.outcome = (enum script_outcome)head->outcome,
+                                                .line = head->line,
+                                                .spent_ns = head->spent_ns,
+                                                .text = slice_make(text, head->text_bytes),
+                                                .log = slice_make(log, head->log_bytes),
+                                                .windows = slice_make(pairs, head->windows_bytes),
+                                                .alerts = alerts,
+                                                .alert_count = head->alert_count,
+                                                .alert_line = head->alert_line,
+                                                .alert_error = slice_make(alert_text, head->alert_text_bytes),
+                                                .outputs = to,
+                                                .output_count = head->output_count};
   r->output_count += head->output_count;
   return true;
 }

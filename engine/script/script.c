@@ -29,7 +29,8 @@ struct script {
   uint8_t kind;                 // that ctx.kind gives
   struct script_result *result; // of the running call
   struct lua_windows windows;
-  bool worn; // though the state was used once more
+  bool worn;  // though the state was used once more
+  bool holds; // what a run did to its windows is ended by the owner
 };
 
 // ---- load ----
@@ -130,6 +131,7 @@ struct script *script_load(const char *name, struct slice source, enum script_ro
     return NULL;
   }
   script->role = role;
+  script->windows.refused = limits && limits->no_windows;
   script->state = lua_state_new(limits, err);
   if (!script->state) goto fail;
   script->state->any_shape = role == SCRIPT_SINK;
@@ -227,8 +229,19 @@ void script_save_windows(struct script *script, bool saved) {
   script->windows.saved = saved;
 }
 
-void script_refuse_windows(struct script *script) {
-  script->windows.refused = true;
+void script_hold_windows(struct script *script) {
+  script->holds = true;
+}
+
+struct windows *script_held_windows(const struct script *script) {
+  return script->windows.open;
+}
+
+void script_end_windows(struct script *script, bool keep) {
+  if (keep)
+    lua_windows_commit(&script->windows);
+  else
+    lua_windows_undo(&script->windows);
 }
 
 struct windows *script_windows(const struct script *script, uint32_t context) {
@@ -355,10 +368,8 @@ static void run_protected(struct script *script, uint32_t context, struct script
   script->result = result;
   lua_windows_enter(&script->windows, script->state, context);
   if (script->facts.has_alert) call_alert(script, result);
-  if (call_hooks(script, result))
-    lua_windows_commit(&script->windows);
-  else
-    lua_windows_undo(&script->windows);
+  bool ok = call_hooks(script, result);
+  if (!ok || !script->holds) script_end_windows(script, ok);
   lua_windows_leave(&script->windows);
 }
 

@@ -23,6 +23,7 @@ struct script_limits {
   uint32_t call_ms;    // 0: LIMIT_SCRIPT_MS
   size_t memory_bytes; // 0: LIMIT_SCRIPT_BYTES
   bool processor_time; // call_ms are of the thread's own time, not of the clock's: for one that others may keep waiting
+  bool no_windows;     // nobody keeps them here: their use is an error
 };
 
 enum script_role {
@@ -62,7 +63,11 @@ void script_forget_context(struct script *script, uint32_t context); // with its
 // The windows behind a context's ctx.count, sum, get and set, made at their first use, whether or not the context was set.
 // A record that fails leaves no trace in them. `saved`: those made from now on keep their changes for windows_take.
 void script_save_windows(struct script *script, bool saved);
-void script_refuse_windows(struct script *script); // nobody keeps them here: their use is an error
+// For who has more to do with a record: what a run that went well did to its windows stays open until script_end_windows, which
+// must come before the next run, and before they are taken.
+void script_hold_windows(struct script *script);
+struct windows *script_held_windows(const struct script *script); // borrowed; NULL: the run touched none
+void script_end_windows(struct script *script, bool keep);
 struct windows *script_windows(const struct script *script, uint32_t context); // borrowed; NULL: none
 struct windows *script_take_windows(struct script *script, uint32_t context);  // the caller's now; NULL: none
 // Owned from now on. False: out of memory, and still the caller's.

@@ -40,6 +40,7 @@ enum {
   // limits.
   WINDOWS_PUSHED_OUT = 16 * LIMIT_WINDOW_CHANGES,
   WINDOWS_TAKE_BYTES = 768 << 10, // what windows_take appends after one record at most
+  WINDOWS_KEY_BYTES = 16 + LIMIT_WINDOW_KEY_BYTES, // the longest key of a pair
 };
 
 // Saved: never renumber.

@@ -10,7 +10,7 @@ enum { VERSION = 1, REAL = 1 };
 enum { KEYS_LOADED = 2 * LIMIT_WINDOW_KEYS, BYTES_LOADED = 2 * LIMIT_WINDOW_STATE_BYTES };
 // kind and span; the longest value: its entries, ten bytes of time and nine of number each, or a text
 enum {
-  KEY_BYTES = 16 + LIMIT_WINDOW_KEY_BYTES,
+  KEY_BYTES = WINDOWS_KEY_BYTES,
   VALUE_BYTES = 64 + LIMIT_WINDOW_VALUE_BYTES + SLIDING_ENTRIES * 19
 };
 

@@ -64,17 +64,25 @@ static void write_result(char *to, const struct message_result *head, const stru
                          const struct runner *runner) {
   to = message_append(to, head, sizeof *head);
   to = message_append(to, result->outputs, head->output_count * sizeof *result->outputs);
-  to = message_append(to, runner->script.alerts, head->alert_count * sizeof *runner->script.alerts);
+  if (head->alert_count)
+    to = message_append(to, runner->alerted->alerts, head->alert_count * sizeof(struct script_alert));
   to = message_append(to, result->bytes.at, head->output_bytes);
   to = message_append(to, result->text, head->text_bytes);
   to = message_append(to, runner->log, head->log_bytes);
-  message_append(to, runner->script.alert_text, head->alert_error_bytes);
+  if (head->alert_text_bytes) to = message_append(to, runner->alerted->alert_text, head->alert_text_bytes);
+  message_append(to, runner->pairs.at, head->windows_bytes);
+}
+
+static void describe_alerts(struct message_result *head, const struct script_result *result) {
+  head->alert_count = (uint8_t)result->alert_count;
+  if (!result->alert_failed) return;
+  head->alert_text_bytes = (uint16_t)strnlen(result->alert_text, sizeof result->alert_text);
+  head->alert_line = result->alert_line;
 }
 
 static struct message_result describe(const struct job *job, uint32_t index,
                                       const struct script_result *result, const struct runner *runner) {
-  bool kept = result->outcome == SCRIPT_KEPT, done = kept || result->outcome == SCRIPT_FILTERED;
-  const struct script_result *script = &runner->script;
+  bool kept = result->outcome == SCRIPT_KEPT;
   struct message_result head = {
       .index = index,
       .job = job->head->number,
@@ -85,13 +93,13 @@ static struct message_result describe(const struct job *job, uint32_t index,
       .output_bytes = kept ? (uint32_t)result->bytes.len : 0,
       .text_bytes = (uint16_t)strnlen(result->text, sizeof result->text),
       .log_bytes = (uint16_t)runner->log_len,
-      .alert_count = done ? (uint8_t)script->alert_count : 0,
-      .alert_line = script->alert_line,
-      .alert_error_bytes = script->alert_failed ? (uint16_t)strnlen(script->alert_text, sizeof script->alert_text) : 0,
+      .windows_bytes = (uint32_t)runner->pairs.len,
   };
+  if (runner->alerted) describe_alerts(&head, runner->alerted);
   head.bytes = (uint32_t)message_pad(sizeof head + head.output_count * sizeof *result->outputs +
-                                     head.alert_count * sizeof *script->alerts + head.output_bytes +
-                                     head.text_bytes + head.log_bytes + head.alert_error_bytes);
+                                     head.alert_count * sizeof(struct script_alert) + head.output_bytes +
+                                     head.text_bytes + head.log_bytes + head.alert_text_bytes +
+                                     head.windows_bytes);
   return head;
 }
 
@@ -205,6 +213,9 @@ static void take_message(struct worker *w, struct client *c, const struct messag
   case MESSAGE_FORGET:
     forget(w, (const void *)message, number);
     break;
+  case MESSAGE_WINDOWS:
+    shelf_load_windows(&w->shelf, (const void *)message);
+    break;
   case MESSAGE_JOB:
     run_job(w, c, (const void *)message);
     break;
@@ -269,7 +280,7 @@ static int worker_run(void) {
     return 2;
   }
   shelf_init(&w->shelf, &w->words->limits, LIMIT_WORKER_BYTES);
-  runner_init(&w->runner);
+  if (!runner_init(&w->runner)) _exit(70);
   w->shelf.log = runner_log;
   w->shelf.log_arg = &w->runner;
   if (!confine(&(struct confine){w->words->engine, w->words->user, WORKER_FDS}, &err)) {

@@ -1,11 +1,14 @@
 #include "script/worker_run.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "script/windows.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-void runner_init(struct runner *r) {
+// Room for all that a record may change, so that it can be taken whatever happens.
+bool runner_init(struct runner *r) {
   *r = (struct runner){0};
   json_tape_init(&r->tape);
   json_tape_init(&r->output_tape);
@@ -13,6 +16,8 @@ void runner_init(struct runner *r) {
   script_result_init(&r->sink);
   script_result_init(&r->gathered);
   r->gathered.bytes.max = LIMIT_RECORD_BYTES;
+  buf_init(&r->pairs, WINDOWS_TAKE_BYTES);
+  return buf_reserve(&r->pairs, WINDOWS_TAKE_BYTES);
 }
 
 void runner_fini(struct runner *r) {
@@ -21,6 +26,7 @@ void runner_fini(struct runner *r) {
   script_result_fini(&r->script);
   script_result_fini(&r->sink);
   script_result_fini(&r->gathered);
+  buf_fini(&r->pairs);
 }
 
 void runner_log(void *arg, const char *line, size_t len) {
@@ -123,6 +129,28 @@ static const struct script_result *run_sink_on_each(struct runner *r, struct she
   return r->gathered.output_count ? &r->gathered : &r->sink;
 }
 
+static bool has_failed(const struct script_result *result) {
+  return result->outcome != SCRIPT_KEPT && result->outcome != SCRIPT_FILTERED;
+}
+
+// The windows that the record used are as the rest of it turned out.
+static const struct script_result *end_windows(struct runner *r, struct shelf *shelf,
+                                               struct shelf_program *program, struct script *script,
+                                               const struct script_result *result) {
+  struct windows *windows = script_held_windows(script);
+  if (!windows) return result;
+  if (!has_failed(result) && !shelf_windows_fit(shelf, program, windows))
+    result = end_as(&r->gathered, SCRIPT_FAILED, "the windows of all streams in this worker hold %d MB: no more fits",
+                    LIMIT_WORKER_WINDOWS_BYTES >> 20);
+  bool keep = !has_failed(result);
+  script_end_windows(script, keep);
+  if (!keep) return result;
+  shelf_windows_changed(shelf, program, windows);
+  bool taken = windows_take(windows, &r->pairs);
+  assert(taken); // its room is there
+  return result;
+}
+
 static const struct script_result *run_script(struct runner *r, struct shelf *shelf,
                                               struct shelf_program *program,
                                               const struct record_header *header) {
@@ -130,9 +158,12 @@ static const struct script_result *run_script(struct runner *r, struct shelf *sh
   struct script *script = shelf_open(shelf, program, &program->script, &err);
   if (!script) return end_as(&r->script, SCRIPT_FAILED, "%.*s", (int)sizeof r->script.text - 1, err.text);
   script_run(script, program->id, header, &r->tape, &r->script);
-  shelf_look(shelf, &program->script);
   bool on = r->script.outcome == SCRIPT_KEPT && r->script.output_count && program->sink.script;
-  return on ? run_sink_on_each(r, shelf, program, header) : &r->script;
+  const struct script_result *result = on ? run_sink_on_each(r, shelf, program, header) : &r->script;
+  result = end_windows(r, shelf, program, script, result);
+  if (!has_failed(result)) r->alerted = &r->script;
+  shelf_look(shelf, &program->script);
+  return result;
 }
 
 static const struct script_result *pass(struct script_result *to, struct slice bytes) {
@@ -142,6 +173,8 @@ static const struct script_result *pass(struct script_result *to, struct slice b
 
 const struct script_result *runner_put_off(struct runner *r) {
   r->log_len = 0;
+  r->pairs.len = 0;
+  r->alerted = NULL;
   clear(&r->script, SCRIPT_PUT_OFF);
   return &r->script;
 }
@@ -149,7 +182,8 @@ const struct script_result *runner_put_off(struct runner *r) {
 const struct script_result *runner_run(struct runner *r, struct shelf *shelf, struct shelf_program *program,
                                        const struct record_header *header, struct slice bytes) {
   r->log_len = 0;
-  clear(&r->script, SCRIPT_KEPT);
+  r->pairs.len = 0;
+  r->alerted = NULL;
   if (!program->script.script && !program->sink.script) return pass(&r->gathered, bytes);
   struct json_fault fault = {0};
   if (!json_tape_parse(&r->tape, bytes, &fault))

@@ -1,4 +1,7 @@
 // worker_run.h - one record through one program: the script, then the sink's map on each of its outputs.
+//
+// A record that fails, at the sink's map too, leaves its stream's windows as they were and raises no alert: it comes again when it is
+// redriven.
 #pragma once
 #include "script/worker_shelf.h"
 
@@ -7,9 +10,12 @@ struct runner { // what is kept from record to record
   struct script_result script, sink, gathered;
   char log[LIMIT_SCRIPT_LOG_BYTES]; // what the record's hooks have logged: lines, without a break behind the last
   size_t log_len;
+  // What the record's script has done, beside the result.
+  struct buf pairs;                    // the cells of its windows that it changed (windows.h)
+  const struct script_result *alerted; // the result that holds its alerts; NULL: none may be raised
 };
 
-void runner_init(struct runner *runner);
+bool runner_init(struct runner *runner); // false: out of memory
 void runner_fini(struct runner *runner);
 void runner_log(void *runner, const char *line, size_t len); // a script_log_fn; what is too much is left out
 

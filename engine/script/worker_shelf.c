@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static void *must(void *at) {
@@ -19,10 +20,17 @@ void shelf_init(struct shelf *shelf, const struct script_limits *limits, size_t 
   list_init(&shelf->used);
 }
 
+static void park_windows(struct shelf_program *program) {
+  struct windows *windows = script_take_windows(program->script.script->state, program->id);
+  if (windows) program->windows = windows;
+}
+
 static void drop_state(struct shelf *shelf, struct shelf_script *script) {
+  struct list *link;
   if (!script->state) return;
-  while (list_pop(&script->contexts)) {
-  }
+  while ((link = list_pop(&script->contexts)))
+    if (script->role == SCRIPT_STREAM)
+      park_windows(list_item(list_item(link, struct shelf_use, set), struct shelf_program, script));
   script->context_count = 0;
   script_free(script->state);
   script->state = NULL;
@@ -38,7 +46,14 @@ static void free_script(struct shelf *shelf, struct shelf_script *script) {
   mem_free(script);
 }
 
-static void free_program(struct shelf_program *program) {
+static void count_windows(struct shelf *shelf, struct shelf_program *program, size_t bytes) {
+  shelf->windows_bytes += bytes - program->windows_bytes;
+  program->windows_bytes = bytes;
+}
+
+static void free_program(struct shelf *shelf, struct shelf_program *program) {
+  count_windows(shelf, program, 0);
+  windows_free(program->windows);
   mem_free((char *)program->script.context.at);
   mem_free((char *)program->sink.context.at);
   mem_free(program);
@@ -49,7 +64,7 @@ void shelf_fini(struct shelf *shelf) {
   for (size_t i = 0; (at = map_each(&shelf->scripts, &i));)
     free_script(shelf, at);
   for (size_t i = 0; (at = map_each(&shelf->programs, &i));)
-    free_program(at);
+    free_program(shelf, at);
   map_fini(&shelf->scripts);
   map_fini(&shelf->programs);
 }
@@ -102,6 +117,7 @@ static void unset_context(struct shelf_program *program, struct shelf_use *use) 
   if (!list_linked(&use->set)) return;
   list_remove(&use->set);
   use->script->context_count--;
+  if (use == &program->script) park_windows(program);
   script_forget_context(use->script->state, program->id);
 }
 
@@ -121,7 +137,7 @@ void shelf_forget(struct shelf *shelf, uint32_t id, unsigned client) {
   end_use(shelf, program, &program->script);
   end_use(shelf, program, &program->sink);
   map_remove(&shelf->programs, id);
-  free_program(program);
+  free_program(shelf, program);
 }
 
 static void make_room(struct shelf *shelf, const struct shelf_script *keep) {
@@ -143,7 +159,8 @@ static bool load(struct shelf *shelf, struct shelf_script *script, struct err *e
   script->state = script_load(script->name, script->source, script->role, &shelf->limits, err);
   if (!script->state) return false;
   script_set_log(script->state, shelf->log, shelf->log_arg);
-  script_refuse_windows(script->state); // until the engine saves them with the position
+  script_save_windows(script->state, true);
+  script_hold_windows(script->state);
   list_push_back(&shelf->used, &script->used);
   count(shelf, script);
   make_room(shelf, script);
@@ -174,6 +191,16 @@ static bool set_context_anew(struct shelf *shelf, struct shelf_program *program,
   return load(shelf, use->script, err) && set_context(program, use, err);
 }
 
+// Puts windows that wait into the state. False: what was saved of them is not to be had.
+static bool give_windows(struct shelf_program *program, struct shelf_use *use, struct err *err) {
+  if (use != &program->script) return true;
+  if (program->fault[0]) return err_set(err, "%s", program->fault);
+  if (!program->windows) return true;
+  if (!script_give_windows(use->script->state, program->id, program->windows)) return err_set(err, "out of memory");
+  program->windows = NULL;
+  return true;
+}
+
 static void refresh(struct list *head, struct list *link) {
   if (head->prev == link) return;
   list_remove(link);
@@ -191,7 +218,54 @@ struct script *shelf_open(struct shelf *shelf, struct shelf_program *program, st
   }
   refresh(&script->contexts, &use->set);
   refresh(&shelf->used, &script->used);
-  return script->state;
+  return give_windows(program, use, err) ? script->state : NULL;
+}
+
+bool shelf_windows_fit(const struct shelf *shelf, const struct shelf_program *program,
+                       const struct windows *windows) {
+  size_t bytes = windows_bytes(windows);
+  return bytes <= program->windows_bytes ||
+         shelf->windows_bytes - program->windows_bytes + bytes <= LIMIT_WORKER_WINDOWS_BYTES;
+}
+
+void shelf_windows_changed(struct shelf *shelf, struct shelf_program *program,
+                           const struct windows *windows) {
+  count_windows(shelf, program, windows_bytes(windows));
+}
+
+static bool load_pairs(struct windows *windows, struct slice rest, struct err *err) {
+  struct slice key, value;
+  while (windows_next_pair(&rest, &key, &value, err))
+    if (!windows_load(windows, key, value, err)) return false;
+  return !err->text[0];
+}
+
+static void forget_windows(struct shelf *shelf, struct shelf_program *program) {
+  windows_free(program->windows);
+  program->windows = NULL;
+  program->fault[0] = 0;
+  count_windows(shelf, program, 0);
+}
+
+// What can't be loaded is told by each record that comes: to count on from nothing would be wrong.
+void shelf_load_windows(struct shelf *shelf, const struct message_windows *message) {
+  struct shelf_program *program = shelf_program(shelf, message->program_id);
+  struct err err = {0};
+  assert(program);
+  if (program->script.script && program->script.script->state) park_windows(program);
+  if (message->anew) forget_windows(shelf, program);
+  if (program->fault[0] || !message->pairs_bytes) return;
+  if (!program->windows) program->windows = must(windows_new(true));
+  bool ok = load_pairs(program->windows, slice_make(message + 1, message->pairs_bytes), &err);
+  if (ok && !shelf_windows_fit(shelf, program, program->windows))
+    ok = err_set(&err, "the windows of all streams in this worker hold %d MB: those of this one do not fit",
+                 LIMIT_WORKER_WINDOWS_BYTES >> 20);
+  if (ok) {
+    shelf_windows_changed(shelf, program, program->windows);
+    return;
+  }
+  forget_windows(shelf, program);
+  snprintf(program->fault, sizeof program->fault, "%.*s", (int)sizeof program->fault - 1, err.text);
 }
 
 void shelf_look(struct shelf *shelf, struct shelf_use *use) {

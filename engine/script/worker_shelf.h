@@ -36,6 +36,9 @@ struct shelf_program {
   struct shelf_use script, sink;
   struct patience patience; // with its script
   bool put_off;             // it was lost: its records are not run
+  struct windows *windows; // while they are not in its script's state; NULL: there, or none
+  size_t windows_bytes;    // of its windows, as counted in the shelf
+  char fault[200];         // why what was saved of them could not be loaded; empty: it was, or there is nothing
 };
 
 struct shelf {
@@ -46,6 +49,7 @@ struct shelf {
   struct map scripts, programs;
   struct list used; // loaded scripts, least recently used first
   size_t memory;
+  size_t windows_bytes; // of all programs
 };
 
 void shelf_init(struct shelf *shelf, const struct script_limits *limits, size_t budget);
@@ -54,6 +58,13 @@ void shelf_add_script(struct shelf *shelf, const struct message_script *message)
 void shelf_add_program(struct shelf *shelf, const struct message_program *message, unsigned client);
 void shelf_forget(struct shelf *shelf, uint32_t program, unsigned client);
 struct shelf_program *shelf_program(const struct shelf *shelf, uint32_t id); // NULL: not there
+
+// Windows outlive the states that they are used in.
+void shelf_load_windows(struct shelf *shelf, const struct message_windows *message);
+// Whether there is room for what these, its program's, hold by now.
+bool shelf_windows_fit(const struct shelf *shelf, const struct shelf_program *program,
+                       const struct windows *windows);
+void shelf_windows_changed(struct shelf *shelf, struct shelf_program *program, const struct windows *windows);
 
 // The script's state with this program's context in it, loaded when need be. NULL with err when it can't be
 // loaded.

@@ -118,7 +118,18 @@ static void lie_in_one_number(struct actor *a, const struct message_job *job) {
   m.head.output_bytes = 16;
   m.head.bytes = sizeof m;
   const uint32_t wild = (uint32_t)(rand_u64() | 1u << (rand_u64() % 31 + 1));
-  switch (rand_u64() % 13) {
+  switch (rand_u64() % 16) {
+  case 13:
+    m.head.windows_bytes = 16; // no pairs
+    m.head.output_bytes = m.output.body_len = 0;
+    memset(m.bytes, 0xff, sizeof m.bytes);
+    break;
+  case 14:
+    m.head.alert_count = (uint8_t)(wild | 1);
+    break;
+  case 15:
+    m.head.alert_text_bytes = 60000;
+    break;
   case 0:
     m.head.bytes = wild;
     break;
