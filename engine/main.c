@@ -19,13 +19,17 @@ static const struct {
     {"send", "post records to an engine", cmd_send},
     {"receive", "a receiver for development", cmd_receive},
     {"streams", "list, show and change streams", cmd_streams},
+    {"sinks", "list and show kinds of destination", cmd_sinks},
+    {"scripts", "shared scripts; try a script on the newest records", cmd_scripts},
+    {"dead", "list the records that a stream gave up", cmd_dead},
+    {"top", "a live table of the streams", cmd_top},
     {"version", "print the version", cmd_version},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 // Commands that are planned; whoever asks for one is not told that it is a slip of the pen.
-static const char *const later[] = {"dead", "scripts", "sinks", "tokens", "top", "users"};
+static const char *const later[] = {"tokens", "users"};
 
 static int usage(FILE *to) {
   fputs("usage: sluice COMMAND [-h]\n\n", to);

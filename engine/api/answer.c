@@ -79,8 +79,11 @@ static bool may_be_json(struct http_request *request) {
 }
 
 json_t *request_json(struct http_request *request) {
+  return request_json_of(request, http_request_body(request));
+}
+
+json_t *request_json_of(struct http_request *request, struct slice body) {
   if (!may_be_json(request)) return NULL;
-  struct slice body = http_request_body(request);
   if (!body.len) {
     http_answer_problem(request, 400, "the body is empty: send a JSON object");
     return NULL;

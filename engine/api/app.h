@@ -4,6 +4,7 @@
 #include "journal/journal.h"
 #include "journal/store.h"
 #include "net/http_server.h"
+#include "net/work_desk.h"
 #include "script/pool.h"
 #include "script/sink.h"
 #include <jansson.h>
@@ -21,6 +22,9 @@ struct app {
   struct pool *pool;
   struct sink_set *sinks;
   struct streams *streams;
+  struct work_desk *desk;      // for what waits for the disk or takes time
+  const char *scripts_folder;  // of shared scripts
+  unsigned trials;             // of scripts, under way
   struct budget *budget;
   size_t max_body;
   char operator_token[TOKEN_BYTES];
@@ -47,6 +51,12 @@ void streams_delete(struct route_call *call);
 void streams_activate(struct route_call *call);
 void streams_deactivate(struct route_call *call);
 void dead_letters_list(struct route_call *call);             // dead_api.c
+void scripts_list(struct route_call *call);                  // scripts_api.c
+void scripts_get(struct route_call *call);
+void scripts_put(struct route_call *call);
+void scripts_delete(struct route_call *call);
+void scripts_try(struct route_call *call);                   // try_api.c
+void alerts_list(struct route_call *call);                   // alerts_api.c
 void fields_get(struct route_call *call);                    // fields_api.c
 void root_get(struct route_call *call);                      // info_api.c
 void sinks_list(struct route_call *call);
@@ -58,6 +68,7 @@ void metrics_get(struct route_call *call);                   // metrics.c
 void answer_json(struct http_request *request, int status, json_t *body); // takes the reference; NULL: 503 out of memory
 // The request's body as JSON, or NULL after a 4xx answer. New reference.
 json_t *request_json(struct http_request *request);
+json_t *request_json_of(struct http_request *request, struct slice body); // the same for what stands for its body
 bool media_type_is(const char *type, const char *name); // parameters and case aside
 // ?limit= (1 to 1,000, default 100) and ?after=; false after a 400 answer.
 struct page {

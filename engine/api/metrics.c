@@ -1,6 +1,7 @@
 // metrics.c - GET /metrics: the engine's numbers in Prometheus' text format.
 #include "api/app.h"
 #include "base/buf.h"
+#include "flow/alerts.h"
 #include "flow/request_times.h"
 
 #include <inttypes.h>
@@ -21,7 +22,7 @@ static bool write_ingest(struct buf *b, const struct app *app) {
   bool ok = head(b, "sluice_records_ingested_total", "counter", "Records newly stored.");
   for (int kind = RECORD_EVENT; kind <= RECORD_ALERT; kind++)
     ok = ok && buf_printf(b, "sluice_records_ingested_total{kind=\"%s\"} %" PRIu64 "\n", record_kind_name((enum record_kind)kind),
-                          n->accepted[kind]);
+                          kind == RECORD_ALERT ? alerts_stored() : n->accepted[kind]);
   return ok &&
          plain(b, "sluice_records_duplicate_total", "counter", "Records that were stored before.", (double)n->duplicates) &&
          plain(b, "sluice_records_rejected_total", "counter", "Records refused by index.", (double)n->rejected);
@@ -91,6 +92,19 @@ static bool write_filtered(struct buf *b, const struct streams *all) {
   return ok;
 }
 
+// Since the start, as the time its script took.
+static bool write_alerts(struct buf *b, const struct streams *all) {
+  bool ok = head(b, "sluice_stream_alerts_total", "counter", "Alerts that the stream's script raised and the journal took.");
+  for (size_t i = 0; ok && i < streams_count(all); i++)
+    ok = buf_printf(b, "sluice_stream_alerts_total{stream=\"%s\"} %" PRIu64 "\n", streams_at(all, i)->definition->id,
+                    (uint64_t)streams_at(all, i)->status->alerts);
+  ok = ok && head(b, "sluice_stream_alert_failures_total", "counter", "Calls of the stream's alert hook that failed.");
+  for (size_t i = 0; ok && i < streams_count(all); i++)
+    ok = buf_printf(b, "sluice_stream_alert_failures_total{stream=\"%s\"} %" PRIu64 "\n", streams_at(all, i)->definition->id,
+                    (uint64_t)streams_at(all, i)->status->alert_failures);
+  return ok;
+}
+
 static bool write_script_seconds(struct buf *b, const struct streams *all) {
   bool ok = head(b, "sluice_script_seconds", "counter", "Time in the stream's script and its sink's map.");
   for (size_t i = 0; ok && i < streams_count(all); i++)
@@ -152,7 +166,8 @@ void metrics_get(struct route_call *call) {
   bool ok = write_ingest(&text, call->app) && write_journal(&text, call->app->journal) && write_workers(&text, call->app->pool) &&
             plain(&text, "sluice_batch_bytes", "gauge", "Memory of all batches.", (double)atomic_load(&call->app->budget->used));
   for (size_t i = 0; ok && i < sizeof counters / sizeof *counters; i++) ok = write_counter(&text, all, i);
-  ok = ok && write_filtered(&text, all) && write_script_seconds(&text, all) && write_versions(&text, all) && write_lag(&text, all) && write_requests(&text);
+  ok = ok && write_filtered(&text, all) && write_alerts(&text, all) && write_script_seconds(&text, all) && write_versions(&text, all) &&
+       write_lag(&text, all) && write_requests(&text);
   if (ok) http_answer(call->request, 200, "text/plain; version=0.0.4", buf_slice(&text));
   else http_answer_problem(call->request, 503, "out of memory: try again");
   buf_fini(&text);

@@ -23,8 +23,14 @@ static const struct route {
     {HTTP_POST, "/api/v1/streams/*/activate", OPERATOR, streams_activate},
     {HTTP_POST, "/api/v1/streams/*/deactivate", OPERATOR, streams_deactivate},
     {HTTP_GET, "/api/v1/streams/*/dead-letters", OPERATOR, dead_letters_list},
+    {HTTP_GET, "/api/v1/alerts", OPERATOR, alerts_list},
     {HTTP_GET, "/api/v1/sinks", OPERATOR, sinks_list},
     {HTTP_GET, "/api/v1/fields", OPERATOR, fields_get},
+    {HTTP_GET, "/api/v1/scripts", OPERATOR, scripts_list},
+    {HTTP_POST, "/api/v1/scripts/try", OPERATOR, scripts_try},
+    {HTTP_GET, "/api/v1/scripts/*", OPERATOR, scripts_get},
+    {HTTP_PUT, "/api/v1/scripts/*", OPERATOR, scripts_put},
+    {HTTP_DELETE, "/api/v1/scripts/*", OPERATOR, scripts_delete},
     {HTTP_GET, "/", ANYONE, root_get},
     {HTTP_GET, "/healthz", ANYONE, health_get},
     {HTTP_GET, "/readyz", ANYONE, ready_get},
@@ -33,13 +39,11 @@ static const struct route {
 
 // The API's, and not yet made: whoever asks is told so, whatever the method.
 static const char *const later[] = {
-    "/api/v1/scripts/*",
     "/api/v1/tokens",
     "/api/v1/tokens/*",
     "/api/v1/users",
     "/api/v1/users/*",
     "/api/v1/session",
-    "/api/v1/alerts",
     "/api/v1/tail",
     "/api/v1/openapi.json",
     "/api/v1/streams/*/test",
@@ -53,7 +57,8 @@ enum { ROUTES = sizeof routes / sizeof *routes };
 static const struct {
   enum http_method method;
   const char *name;
-} methods[] = {{HTTP_GET, "GET"}, {HTTP_POST, "POST"}, {HTTP_PUT, "PUT"}, {HTTP_PATCH, "PATCH"}, {HTTP_DELETE, "DELETE"}};
+} methods[] = {{HTTP_GET, "GET"},     {HTTP_HEAD, "HEAD"},     {HTTP_POST, "POST"},      {HTTP_PUT, "PUT"},
+             {HTTP_PATCH, "PATCH"}, {HTTP_DELETE, "DELETE"}, {HTTP_OPTIONS, "OPTIONS"}};
 
 // Whether the path fits; what '*' stands for goes to id.
 static bool fits(const char *pattern, const char *path, char *id, size_t room) {
@@ -92,13 +97,17 @@ static bool allowed(const struct app *app, struct http_request *request, enum ac
   return false;
 }
 
-static void not_allowed(struct http_request *request, unsigned known) {
+// Another method than the path's own: told which these are, or asked for just that.
+static void tell_methods(struct http_request *request, unsigned known) {
   char allow[64] = "";
+  if (known & HTTP_GET) known |= HTTP_HEAD;
+  known |= HTTP_OPTIONS;
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
     if (known & methods[i].method)
       snprintf(allow + strlen(allow), sizeof allow - strlen(allow), "%s%s", *allow ? ", " : "", methods[i].name);
   http_answer_header(request, "Allow", allow);
-  http_answer_problem(request, 405, "this path takes %s", allow);
+  if (http_request_method(request) == HTTP_OPTIONS) http_answer(request, 204, NULL, slice_make(NULL, 0));
+  else http_answer_problem(request, 405, "this path takes %s", allow);
 }
 
 static bool comes_later(const char *path) {
@@ -121,7 +130,7 @@ void app_handle(struct http_request *request, void *arg) {
     if (allowed(call.app, request, routes[i].access)) routes[i].handle(&call);
     return;
   }
-  if (known) not_allowed(request, known);
+  if (known) tell_methods(request, known);
   else if (comes_later(path)) http_answer_problem(request, 501, "%.200s is not in this version of Sluice", path);
   else http_answer_problem(request, 404, "there is nothing at this path");
 }

@@ -6,6 +6,7 @@
 int64_t clock_ms(void);        // milliseconds since 1970 UTC
 uint64_t clock_mono_ns(void);  // nanoseconds, never going back
 uint64_t clock_mono_ms(void);
+uint64_t clock_thread_ns(void); // processor time that this thread has used
 
 // Tests: the wall clock stands at `ms`; 0 lets it run again.
 void clock_set_ms(int64_t ms);

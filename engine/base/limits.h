@@ -19,8 +19,10 @@ enum {
   LIMIT_LOADED_INDEX_BYTES = 16 << 20, // their indexes together
   LIMIT_RECENT_BYTES = 24 << 20,      // newest blocks kept plain in memory
   LIMIT_DEDUPE_BYTES = 48 << 20,      // memory of the duplicate window: hash set and filters
+  LIMIT_DEDUPE_LOST = 1 << 16,        // records that damage took and that may be sent again; past it they stay duplicates
   LIMIT_DEDUPE_REPLAY = 2 << 20,      // records whose identities a start reads back at most, so that it is quick
   LIMIT_SCRIPT_SOURCE_BYTES = 64 << 10,
+  LIMIT_SHARED_SCRIPTS = 10000,       // files of the scripts folder that the API makes
   LIMIT_RESULT_DEPTH = 16,            // tables inside each other in a script's result
   LIMIT_RESULT_NODES = 2000,          // values in a script's result
   LIMIT_RESULT_BYTES = 256 << 10,     // a script's result as JSON; a record passed on whole may be a record long
@@ -30,6 +32,7 @@ enum {
   LIMIT_SCRIPT_NESTING = 150,         // C functions that call back into Lua inside each other: they use the C stack, 9 KB each at worst
   LIMIT_SCRIPT_STRING_BYTES = 1 << 20, // what string.rep makes at once: it works without a look at the clock
   LIMIT_SCRIPT_SORT = 10000,          // elements of one table.sort, for the same reason
+  LIMIT_SCRIPT_HASH_KEY_BYTES = 1024, // the key of hash(text, key): it is digested in one go
   LIMIT_SCRIPT_WORK_STEPS = 1 << 15,  // of a few ns each: what C code does for a script between two looks at the clock
   LIMIT_SCRIPT_PATTERN_STEPS = 1 << 18, // of up to 20 ns: one search with a pattern, which could go on for ever
   LIMIT_SCRIPT_PATTERN_BYTE_STEPS = 16, // and for each byte of its subject: usual patterns take one to eight; a long one ends by the clock
@@ -43,9 +46,12 @@ enum {
   LIMIT_WINDOW_CHANGES = 100,         // keys that one record may change: they travel with its result
   LIMIT_ALERT_TITLE_BYTES = 200,      // an alert's title: one line for a person
   LIMIT_ALERT_SILENCE_S = 300,        // default of an alert's for_s
+  LIMIT_ALERT_ENDPOINT_BYTES = 16 << 10, // of its record's endpoint that an alert shows
+  LIMIT_ALERT_BYTES = 64 << 10,       // an alert as a record: twice the above (its organisation's name), and key and title escaped
+  LIMIT_ALERTS = 1024,                // a stream's alerts on their way into the journal; past it the stream reads nothing
   LIMIT_REASON_BYTES = 64,            // a filter's reason: it becomes a metric's label
   LIMIT_WORKER_BYTES = 512 << 20,     // a worker's Lua states together; idle ones go first
-  LIMIT_WORKER_STUCK_MS = 100,        // a call that has not ended by then gets its worker killed
+  LIMIT_WORKER_STUCK_MS = 20,         // past its time limit, a hook that has not ended gets its worker killed
   LIMIT_RING_BYTES = 2 << 20,         // one direction between a courier and a worker; holds the longest record
   LIMIT_JOB_RECORDS = 256,            // records of one job for a worker
   LIMIT_JOB_BYTES = 192 << 10,        // bytes of one job, unless it is a single record
@@ -55,7 +61,9 @@ enum {
   LIMIT_WAKE_US = 1000,               // the same in time, so that a slow script does not hold back what is done
   LIMIT_WORKER_CONTEXTS = 16384,      // contexts set in one Lua state, half a KB each; the least recently used goes first
   LIMIT_WORKER_DATA_BYTES = 1 << 30,  // a worker's private memory: states, their sources, and slack
-  LIMIT_WORKER_TICK_MS = 20,          // how often the running calls are looked at
+  LIMIT_WORKER_SHARED_BYTES = 768 << 20, // its address space beyond that: the rings of all clients, each mapped twice, and the program
+  LIMIT_WORKER_TICK_MS = 10,          // how often the running calls are looked at
+  LIMIT_WORKER_IDLE_MS = 60000,       // a worker that was started on demand ends after so long without a job
   LIMIT_WORKER_SILENT_MS = 10000,     // a worker with jobs that gives no sign of life gets killed
   LIMIT_WORKER_START_MS = 5000,       // from a worker's start to its readiness
   LIMIT_WORKER_AGAIN_MS = 1000,       // before a worker that could not even start is tried again
@@ -66,7 +74,9 @@ enum {
   LIMIT_TRIAL_BYTES = 4 << 20,        // these records together
   LIMIT_TRIAL_RESULT_BYTES = 8 << 20, // what the script makes of them, together
   LIMIT_TRIAL_MS = 2000,              // one trial, and one call's time more for each record
+  LIMIT_TRIAL_BODY_BYTES = 5 << 20,   // a request for a trial: these, a script, parameters and settings
   LIMIT_TRIAL_FETCHES = 512,          // blocks read to find an organisation's newest records
+  LIMIT_TRIALS_ASKED = 32,            // trials asked for over HTTP and not answered: each may hold some 20 MB for a moment
   LIMIT_TRIALS = 4,                   // trials in throw-away workers at a time; others queue
   LIMIT_SPEC_CASE_MS = 5000,          // one case of a spec, each hook before it, and the file itself: many records may pass in it
   LIMIT_SPEC_FILE_MS = 60000,         // all cases of a spec file: those that are left then fail
@@ -90,6 +100,8 @@ enum {
   LIMIT_REQUESTS = 4096,              // that one courier has out: each holds a connection and some 20 KB
   LIMIT_IDLE_CONNECTIONS = 512,       // to receivers, kept for reuse by one courier
   LIMIT_IDLE_TRANSFERS = 256,         // finished requests' curl handles, kept for reuse by one courier
+  LIMIT_IDENTITIES = 32,              // client certificates that one courier keeps for a second, instead of reading them for each request
+  LIMIT_PEM_FILE_BYTES = 1 << 20,     // a file of certificates or of a key: a system's authorities take a quarter of it
   LIMIT_IN_FLIGHT = 64,               // lanes of a stream at most; default 8
   LIMIT_DEAD_LETTERS = 100000,        // a stream; when full the stream pauses
   LIMIT_LETTERS = 1024,               // a stream's dead letters on their way to disk: each holds its record

@@ -1,6 +1,7 @@
 #include "base/map.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/prefetch.h"
 
 void map_fini(struct map *m) {
   mem_free(m->slots);
@@ -19,6 +20,10 @@ static struct map_slot *find(const struct map *m, uint64_t key) {
 
 void *map_get(const struct map *m, uint64_t key) {
   return m->cap ? find(m, key)->value : NULL;
+}
+
+void map_prefetch(const struct map *m, uint64_t key) {
+  if (m->cap) prefetch(&m->slots[home(m, key)], 1);
 }
 
 static bool grow(struct map *m) {

@@ -16,6 +16,7 @@ struct map {
 
 void map_fini(struct map *m); // zeroed is an empty map; the values are the caller's
 void *map_get(const struct map *m, uint64_t key);
+void map_prefetch(const struct map *m, uint64_t key); // its map_get comes soon
 // Puts or replaces; value must not be NULL. False when out of memory.
 bool map_put(struct map *m, uint64_t key, void *value);
 // Takes out and returns the value, or NULL.

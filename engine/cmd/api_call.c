@@ -150,3 +150,9 @@ bool api_call_refused(const struct api_answer *answer, struct err *err) {
   json_decref(problem);
   return false;
 }
+
+bool api_call_must(struct api_call *api, const char *method, const char *path, const char *content_type,
+                   struct slice body, struct api_answer *answer, struct err *err) {
+  if (!api_call_send(api, method, path, content_type, body, answer, err)) return false;
+  return (answer->status >= 200 && answer->status <= 299) || api_call_refused(answer, err);
+}

@@ -22,6 +22,9 @@ void api_call_close(struct api_call *api); // takes NULL
 // NULL: no body.
 bool api_call_send(struct api_call *api, const char *method, const char *path, const char *content_type,
                    struct slice body, struct api_answer *answer, struct err *err);
+// The same, and an answer that is not 2xx is an error in the engine's words.
+bool api_call_must(struct api_call *api, const char *method, const char *path, const char *content_type,
+                   struct slice body, struct api_answer *answer, struct err *err);
 // The words of an answer that is an error: detail or title of its problem+json, else its status. Always
 // returns false.
 bool api_call_refused(const struct api_answer *answer, struct err *err);

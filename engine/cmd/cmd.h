@@ -10,4 +10,8 @@ int cmd_pipe(int argc, char **argv);    // records on stdin through a script to 
 int cmd_send(int argc, char **argv);    // posts records to an engine
 int cmd_receive(int argc, char **argv); // a receiver for development
 int cmd_streams(int argc, char **argv); // streams over the API
+int cmd_scripts(int argc, char **argv); // shared scripts, and a script tried, over the API
+int cmd_sinks(int argc, char **argv);   // sinks over the API
+int cmd_dead(int argc, char **argv);    // dead letters over the API
+int cmd_top(int argc, char **argv);     // a live table of the streams
 int cmd_version(int argc, char **argv);

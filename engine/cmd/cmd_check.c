@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 struct checking {
-  unsigned bad;
+  unsigned checked, bad;                    // files
   json_t *items;                            // with --json: what was found, by file; else NULL
   json_t *warnings;                         // of the present file; with --json
   const char *file;                         // the present one
@@ -29,7 +29,7 @@ static int usage(void) {
   puts("usage: sluice check [-c sluice.lua] [--json] [FILE.lua ...]\n\n"
        "Compiles and checks the given files, or without any: the configuration and every script and\n"
        "sink of its folders. Warns of what compiles but is probably a mistake: globals, fields that no\n"
-       "record has, names that are not in the API.\n"
+       "record has, names that are not in the API. Says so where there is nothing to check.\n"
        "Exit 0: all are right, perhaps with warnings. 1: some are not, each with file:line.");
   return 0;
 }
@@ -61,6 +61,7 @@ static void print_error(const char *file, const char *text) {
 // The outcome of one file.
 static void tell(struct checking *c, const char *file, bool ok, const struct err *err) {
   const char *words;
+  c->checked++;
   c->bad += !ok;
   if (!c->items) {
     if (ok)
@@ -156,6 +157,8 @@ static int check_all(struct checking *c, const char *file) {
   }
   check_folder(c, config.scripts, SCRIPT_STREAM);
   check_folder(c, config.sinks, SCRIPT_SINK);
+  if (!c->checked && !c->items)
+    printf("nothing to check here: no sluice.lua, no %s/*.lua, no %s/*.lua\n", config.scripts, config.sinks);
   return c->bad ? 1 : 0;
 }
 

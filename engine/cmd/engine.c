@@ -88,6 +88,7 @@ static bool load_sinks(struct engine *e, struct err *err) {
 
 static bool start_workers(struct engine *e, struct err *err) {
   struct pool_options options = {.workers = e->config.workers,
+                                 .isolated = e->config.isolated,
                                  .limits = {.call_ms = e->config.script_ms, .memory_bytes = e->config.script_bytes}};
   e->app.pool = pool_new(&options, err);
   return e->app.pool != NULL;
@@ -145,10 +146,12 @@ struct engine *engine_start(const struct config *config, struct err *err) {
   e->budget.limit = config->memory_bytes;
   e->app.budget = &e->budget;
   e->app.max_body = config->body_bytes;
+  e->app.scripts_folder = e->config.scripts;
   json_tape_init(&e->app.tape);
   if (sodium_init() < 0) err_set(err, "libsodium can't be used");
   else if ((e->app.loop = loop_new(err)) && load_sinks(e, err) && open_data(e, err) && start_workers(e, err) &&
-           start_couriers(e, err) && load_streams(e, err) && watch_files(e, err) && listen_http(e, err) && (e->trim = trim_start(err))) {
+           start_couriers(e, err) && load_streams(e, err) && watch_files(e, err) && (e->app.desk = work_desk_new(err)) &&
+           listen_http(e, err) && (e->trim = trim_start(err))) {
     e->app.ready = true;
     return e;
   }
@@ -204,6 +207,7 @@ void engine_stop(struct engine *e) {
   for (unsigned i = 0; i < e->courier_count; i++) courier_stop(e->couriers[i], left_ms(e));
   journal_close(e->app.journal);
   http_server_free(e->server);
+  work_desk_free(e->app.desk);
   store_close(e->app.store); // before the couriers: it still reads what they handed in, and tells their loops
   for (unsigned i = 0; i < e->courier_count; i++) courier_free(e->couriers[i]);
   shared_blocks_free(e->blocks);

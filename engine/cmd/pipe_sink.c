@@ -1,7 +1,7 @@
 #include "cmd/pipe_sink.h"
 #include "base/mem.h"
-#include "cmd/request_print.h"
 #include "cmd/sink_trial.h"
+#include "flow/request_shown.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@ struct pipe_sink {
   struct sink_set *set;
   struct sink *sink; // one of the set
   struct sink_trial *trial;
-  struct request_print *printing;
+  struct request_shown *showing;
 };
 
 bool pipe_settings_add(struct pipe_settings *settings, const char *pair) {
@@ -43,7 +43,17 @@ static json_t *settings_object(const struct sink *sink, const struct pipe_settin
 static bool print_request(void *arg, const struct sink_batch *batch, const struct sink_request *request,
                           struct slice body, struct err *err) {
   struct pipe_sink *p = arg;
-  return request_print(p->printing, batch, request, body, err);
+  struct shown shown;
+  if (!request_shown_make(p->showing, batch, request, body, &shown, err)) return false;
+  printf("%.*s %.*s\n", (int)shown.method.len, shown.method.at, (int)shown.url.len, shown.url.at);
+  for (size_t i = 0; i < shown.header_count; i++) {
+    const struct shown_header *header = &shown.headers[i];
+    printf("%.*s: %.*s\n", (int)header->name.len, header->name.at, (int)header->value.len, header->value.at);
+  }
+  putchar('\n');
+  fwrite(shown.body.at, 1, shown.body.len, stdout);
+  if (!shown.body.len || shown.body.at[shown.body.len - 1] != '\n') putchar('\n');
+  return true;
 }
 
 static struct sink *find(struct pipe_sink *p, const char *folder, const char *name, struct err *err) {
@@ -62,8 +72,8 @@ static struct sink *find(struct pipe_sink *p, const char *folder, const char *na
 static bool open_trial(struct pipe_sink *p, const struct pipe_settings *settings, struct err *err) {
   const struct sink_trial_options options = {.stream = "pipe", .seen = print_request, .arg = p};
   json_t *given = settings_object(p->sink, settings), *checked = sink_check_settings(p->sink, given, err);
-  if (checked) p->printing = request_print_new(p->sink, checked, err);
-  if (p->printing) p->trial = sink_trial_new(p->sink, checked, &options, err);
+  if (checked) p->showing = request_shown_new(p->sink, checked, err);
+  if (p->showing) p->trial = sink_trial_new(p->sink, checked, &options, err);
   json_decref(checked);
   json_decref(given);
   return p->trial != NULL;
@@ -81,7 +91,7 @@ struct pipe_sink *pipe_sink_new(const char *folder, const char *name, const stru
 void pipe_sink_free(struct pipe_sink *p) {
   if (!p) return;
   sink_trial_free(p->trial);
-  request_print_free(p->printing);
+  request_shown_free(p->showing);
   sink_set_free(p->set);
   mem_free(p);
 }

@@ -1,8 +1,7 @@
 #include "cmd/sink_trial.h"
-#include "base/limits.h"
 #include "base/mem.h"
-#include "flow/batch.h"
 #include "flow/verdict.h"
+#include "script/program.h"
 #include "script/script.h"
 
 #include <stdio.h>
@@ -11,15 +10,12 @@
 struct sink_trial {
   struct sink *sink; // a reference
   struct sink_trial_options options;
-  struct sink_runner *runner;
-  char *settings; // JSON, for the binding
-  struct sink_binding *binding;
+  char *settings; // JSON, for the requests
+  struct request_trial *requests;
   struct script *map; // the sink's map hook, if it has one
   char *context;      // of map
   struct script_result result;
   struct json_tape tape;
-  struct batch *batch, *last; // being filled; of the last request
-  struct budget budget;
   char stream[64];
 };
 
@@ -28,7 +24,7 @@ static bool watch(struct sink_trial *t, struct err *err) {
   if (!coverage) return true;
   if (t->map && !spec_coverage_watch(coverage, t->sink->file, t->sink->source, script_state(t->map), err))
     return false;
-  return spec_coverage_watch_sink(coverage, t->binding, err);
+  return spec_coverage_watch_sink(coverage, request_trial_binding(t->requests), err);
 }
 
 // A worn state is thrown away, as a worker does.
@@ -40,35 +36,23 @@ static bool load_map(struct sink_trial *t, struct err *err) {
   return t->map && script_set_context(t->map, 1, slice_of(t->context), err);
 }
 
-static char *make_context(const struct sink_trial *t, const json_t *settings) {
-  json_t *context =
-      json_pack("{s:{s:s, s:s, s:n}, s:O}", "stream", "id", t->stream, "name", t->options.stream,
-                "organisation_id", "settings", (json_t *)(uintptr_t)settings);
-  char *text = mem_must(json_dumps(context, JSON_COMPACT));
-  json_decref(context);
-  return text;
-}
-
 // Binding asks for the framing: for coverage that is done again once the state is watched.
 static bool bind_again(struct sink_trial *t, struct err *err) {
   if (!t->options.coverage) return true;
-  if (!watch(t, err)) return false;
-  struct sink_binding *again = sink_bind(t->runner, t->sink, slice_of(t->settings), err);
-  if (!again) return false;
-  sink_unbind(t->binding);
-  t->binding = again;
-  return true;
+  return watch(t, err) && request_trial_bind_again(t->requests, err);
 }
 
 static bool bind_settings(struct sink_trial *t, const json_t *settings, struct err *err) {
   json_t *checked = sink_check_settings(t->sink, settings, err);
   if (!checked) return false;
   t->settings = mem_must(json_dumps(checked, JSON_COMPACT));
-  t->context = make_context(t, checked);
+  json_t *open = sink_open_settings(t->sink, checked);
+  t->context = mem_must(program_context(t->stream, t->options.stream, NULL, "settings", open));
+  json_decref(open);
   json_decref(checked);
-  t->runner = sink_runner_new(err);
-  t->binding = t->runner ? sink_bind(t->runner, t->sink, slice_of(t->settings), err) : NULL;
-  return t->binding && load_map(t, err) && bind_again(t, err);
+  t->requests =
+      request_trial_new(t->sink, slice_of(t->settings), t->stream, t->options.seen, t->options.arg, err);
+  return t->requests && load_map(t, err) && bind_again(t, err);
 }
 
 struct sink_trial *sink_trial_new(struct sink *sink, const json_t *settings,
@@ -77,7 +61,6 @@ struct sink_trial *sink_trial_new(struct sink *sink, const json_t *settings,
   sink_ref(sink);
   t->sink = sink;
   t->options = *options;
-  t->budget.limit = LIMIT_MEMORY_BYTES;
   snprintf(t->stream, sizeof t->stream, "st_%s", options->stream);
   json_tape_init(&t->tape);
   script_result_init(&t->result);
@@ -88,10 +71,7 @@ struct sink_trial *sink_trial_new(struct sink *sink, const json_t *settings,
 
 void sink_trial_free(struct sink_trial *t) {
   if (!t) return;
-  batch_free(t->batch);
-  batch_free(t->last);
-  sink_unbind(t->binding);
-  sink_runner_free(t->runner);
+  request_trial_free(t->requests);
   script_free(t->map);
   free(t->settings);
   free(t->context);
@@ -101,46 +81,17 @@ void sink_trial_free(struct sink_trial *t) {
   mem_free(t);
 }
 
-static bool make_request(struct sink_trial *t, struct batch *b, struct err *err) {
-  struct sink_request request = {0};
-  if (!batch_seal(b)) return err_set(err, "out of memory");
-  batch_name(b, t->stream);
-  b->attempt = 1;
-  struct sink_batch view = batch_view(b);
-  if (!watch(t, err) || !sink_request(t->binding, &view, &request, err)) return false;
-  return t->options.seen(t->options.arg, &view, &request,
-                         request.body.at ? request.body : buf_slice(&b->bytes), err);
-}
-
 bool sink_trial_flush(struct sink_trial *t, struct err *err) {
-  if (!t->batch) return true;
-  batch_free(t->last);
-  t->last = t->batch;
-  t->batch = NULL;
-  return make_request(t, t->last, err);
-}
-
-static bool add(struct sink_trial *t, const struct record_header *header, struct slice body, struct slice key,
-                struct err *err) {
-  const struct sink_limits *limits = sink_binding_limits(t->binding);
-  struct batch_output output = {.sequence = header->sequence,
-                                .id = header->id,
-                                .body = body,
-                                .key = key,
-                                .kind = header->kind,
-                                .last = true};
-  if (t->batch && t->batch->body_bytes + body.len > limits->bytes && !sink_trial_flush(t, err)) return false;
-  if (!t->batch) t->batch = batch_new(&t->budget, limits->framing, LIMIT_WINDOW_BYTES);
-  if (!t->batch || !batch_add(t->batch, &output)) return err_set(err, "out of memory");
-  return t->batch->count < limits->records || sink_trial_flush(t, err);
+  return watch(t, err) && request_trial_flush(t->requests, err);
 }
 
 static bool add_outputs(struct sink_trial *t, const struct record_header *header, struct err *err) {
   bool ok = true;
   for (uint32_t i = 0; ok && i < t->result.output_count; i++) {
     const struct script_output *o = &t->result.outputs[i];
-    ok = add(t, header, slice_make(t->result.bytes.at + o->body_at, o->body_len),
-             slice_make(t->result.bytes.at + o->key_at, o->key_len), err);
+    ok = watch(t, err) &&
+         request_trial_add(t->requests, header, slice_make(t->result.bytes.at + o->body_at, o->body_len),
+                           slice_make(t->result.bytes.at + o->key_at, o->key_len), err);
   }
   return ok;
 }
@@ -153,7 +104,8 @@ bool sink_trial_add(struct sink_trial *t, const struct record_header *header, st
     *dropped = "sink";
     return true;
   }
-  if (!t->sink->has_map) return add(t, header, body, slice_of(""), err);
+  if (!t->sink->has_map)
+    return watch(t, err) && request_trial_add(t->requests, header, body, slice_of(""), err);
   if (!load_map(t, err) || !watch(t, err)) return false;
   if (!json_tape_parse(&t->tape, body, &fault)) return err_set(err, "a result is no JSON: %s", fault.what);
   script_run(t->map, 1, header, &t->tape, &t->result);
@@ -164,10 +116,12 @@ bool sink_trial_add(struct sink_trial *t, const struct record_header *header, st
 
 bool sink_trial_verdict(struct sink_trial *t, const struct http_response *response, struct sink_verdict *out,
                         uint32_t *count, struct err *err) {
-  if (!t->last) return err_set(err, "there is no request yet that this could be the answer to");
-  struct sink_batch view = batch_view(t->last);
-  *count = t->last->count;
-  if (!watch(t, err) || !sink_verdict(t->binding, &view, response, out, err)) return false;
+  const struct batch *last = request_trial_last(t->requests);
+  if (!last) return err_set(err, "there is no request yet that this could be the answer to");
+  struct sink_batch view = batch_view(last);
+  *count = last->count;
+  if (!watch(t, err) || !sink_verdict(request_trial_binding(t->requests), &view, response, out, err))
+    return false;
   if (out->kind == SINK_DEFAULT && !out->each) verdict_default(response, out);
   return true;
 }

@@ -2,19 +2,14 @@
 #pragma once
 #include "base/err.h"
 #include "base/slice.h"
-#include "journal/record.h"
-#include "script/sink.h"
+#include "flow/request_trial.h"
 #include "script/spec_coverage.h"
 
 struct sink_trial;
 
-// Called with each request, complete with its body, during add and flush. False with err ends the call.
-typedef bool (*sink_trial_fn)(void *arg, const struct sink_batch *batch, const struct sink_request *request,
-                              struct slice body, struct err *err);
-
 struct sink_trial_options {
   const char *stream; // the id and name that the sink sees, such as "pipe"
-  sink_trial_fn seen;
+  request_trial_fn seen;
   void *arg;
   struct spec_coverage *coverage; // NULL: not asked for
 };

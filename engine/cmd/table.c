@@ -46,14 +46,24 @@ void table_free(struct table *t) {
   mem_free(t);
 }
 
+// Cells come from others: what a terminal would obey becomes blanks, which keeps each row on its line, too.
+static char *plain_copy(const char *cell) {
+  char *text = mem_must(mem_copy(cell, strlen(cell)));
+  for (unsigned char *at = (unsigned char *)text; *at; at++) {
+    if (*at < 32 || *at == 127) *at = ' ';
+    if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) at[0] = at[1] = ' ';
+  }
+  return text;
+}
+
 void table_row(struct table *t, const char *const *cells) {
   if (t->count + t->columns > t->cap) {
     t->cap = t->cap ? 2 * t->cap : 64 * t->columns;
     t->cells = mem_must(mem_grow(t->cells, t->cap * sizeof *t->cells));
   }
   for (size_t i = 0; i < t->columns; i++)
-    t->cells[t->count++] = mem_must(mem_copy(cells[i], strlen(cells[i])));
-  widen(t, cells);
+    t->cells[t->count++] = plain_copy(cells[i]);
+  widen(t, (const char *const *)t->cells + t->count - t->columns);
 }
 
 static void print_row(const struct table *t, const char *const *cells, FILE *out) {

@@ -2,8 +2,8 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "cmd/child.h"
 #include "cmd/test_sinks.h"
-#include "script/confine.h"
 #include "script/spec.h"
 
 #include <errno.h>
@@ -12,8 +12,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,28 +28,14 @@ struct note {
 
 // ---- the child ----
 
-struct teller {
-  int fd;
-};
-
-static void write_all(int fd, const char *at, size_t len) {
-  while (len) {
-    ssize_t n = write(fd, at, len);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) _exit(3); // nobody listens
-    at += n;
-    len -= (size_t)n;
-  }
-}
-
-static void tell(const struct teller *t, struct note note, struct slice name, struct slice message,
+static void tell(const int *to, struct note note, struct slice name, struct slice message,
                  struct slice details) {
   const struct slice texts[TEXTS] = {name, message, details};
   for (int i = 0; i < TEXTS; i++)
     note.lens[i] = (uint32_t)texts[i].len;
-  write_all(t->fd, (const char *)&note, sizeof note);
+  child_write(*to, &note, sizeof note);
   for (int i = 0; i < TEXTS; i++)
-    write_all(t->fd, texts[i].at, texts[i].len);
+    child_write(*to, texts[i].at, texts[i].len);
 }
 
 static const struct slice nothing = {"", 0};
@@ -70,28 +54,18 @@ static void on_ended(void *arg, const struct spec_case *c) {
   tell(arg, note, slice_of(c->name), slice_of(c->message), c->details);
 }
 
-static void tell_coverage(const struct teller *t, const struct spec_coverage *coverage) {
+static void tell_coverage(const int *to, const struct spec_coverage *coverage) {
   for (uint32_t i = 0; i < spec_coverage_count(coverage); i++) {
     struct spec_covered covered = spec_coverage_at(coverage, i);
-    tell(t, (struct note){.kind = NOTE_COVERAGE}, slice_of(covered.file),
+    tell(to, (struct note){.kind = NOTE_COVERAGE}, slice_of(covered.file),
          slice_make(covered.lines, covered.count), nothing);
   }
 }
 
-// The process has nothing but this file to work on: no core, no file larger than a golden case's output, no
-// memory without end.
-static void limit_process(void) {
-  const struct rlimit core = {0, 0}, file = {LIMIT_SPEC_FILE_BYTES, LIMIT_SPEC_FILE_BYTES},
-                      data = {LIMIT_WORKER_DATA_BYTES, LIMIT_WORKER_DATA_BYTES};
-  setrlimit(RLIMIT_CORE, &core);
-  setrlimit(RLIMIT_FSIZE, &file);
-  if (!CONFINE_SANITIZED) setrlimit(RLIMIT_DATA, &data);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE,
-                                SIGABRT}; // a sanitizer would make an exit of them
-  for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
-    signal(crashes[i], SIG_DFL);
-}
+struct job {
+  const char *file;
+  const struct test_child_options *options;
+};
 
 static bool run(const char *file, const struct spec_options *options, const struct spec_report *report,
                 struct err *err) {
@@ -103,20 +77,18 @@ static bool run(const char *file, const struct spec_options *options, const stru
   return ok;
 }
 
-static _Noreturn void child(const char *file, const struct test_child_options *options, int fd) {
-  struct teller teller = {fd};
+static int run_job(void *arg, int to) {
+  const struct job *job = arg;
   struct err err = {{0}};
-  const struct spec_report report = {on_begun, on_loading, on_ended, &teller};
-  limit_process();
-  struct spec_coverage *coverage = options->coverage ? mem_must(spec_coverage_new()) : NULL;
-  const struct spec_options spec = {options->only, options->update, coverage, &test_sinks};
-  if (!run(file, &spec, &report, &err))
-    tell(&teller, (struct note){.kind = NOTE_FAILED}, nothing, slice_of(err.text), nothing);
-  if (coverage) tell_coverage(&teller, coverage);
+  const struct spec_report report = {on_begun, on_loading, on_ended, &to};
+  struct spec_coverage *coverage = job->options->coverage ? mem_must(spec_coverage_new()) : NULL;
+  const struct spec_options spec = {job->options->only, job->options->update, coverage, &test_sinks};
+  if (!run(job->file, &spec, &report, &err))
+    tell(&to, (struct note){.kind = NOTE_FAILED}, nothing, slice_of(err.text), nothing);
+  if (coverage) tell_coverage(&to, coverage);
   spec_coverage_free(coverage);
-  tell(&teller, (struct note){.kind = NOTE_DONE}, nothing, nothing, nothing);
-  close(fd);
-  _exit(0);
+  tell(&to, (struct note){.kind = NOTE_DONE}, nothing, nothing, nothing);
+  return 0;
 }
 
 // ---- the parent ----
@@ -241,25 +213,17 @@ static void judge_end(struct listener *l, bool heard, int status) {
 void test_child_run(const char *file, const struct test_child_options *options, struct test_results *results,
                     struct test_file *into) {
   struct listener l = {.results = results, .into = into};
-  int ends[2], status = 0;
-  buf_init(&l.bytes, (size_t)TEXTS * NOTE_BYTES + (1 << 20));
-  fflush(NULL); // or the child would have what is still to be written, too
-  pid_t pid = pipe(ends) == 0 ? fork() : -1;
-  if (pid < 0) {
-    perror("sluice: a process for the tests");
+  struct job job = {file, options};
+  struct child child;
+  struct err err = {{0}};
+  if (!child_start(&child, run_job, &job, &err)) {
+    fprintf(stderr, "%s: %s\n", file, err.text);
     exit(2);
   }
-  if (pid == 0) {
-    close(ends[0]);
-    child(file, options, ends[1]);
-  }
-  close(ends[1]);
-  bool heard = listen_to(&l, ends[0]);
-  close(ends[0]);
-  if (!heard || l.broken) kill(pid, SIGKILL);
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  judge_end(&l, heard, status);
+  buf_init(&l.bytes, (size_t)TEXTS * NOTE_BYTES + (1 << 20));
+  bool heard = listen_to(&l, child.from);
+  if (!heard || l.broken) kill(child.pid, SIGKILL);
+  judge_end(&l, heard, child_end(&child));
   buf_fini(&l.bytes);
   mem_free(l.running);
   mem_free(l.loaded);

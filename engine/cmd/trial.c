@@ -1,4 +1,5 @@
 #include "cmd/trial.h"
+#include "cmd/child.h"
 #include "script/sink.h"
 
 #include <errno.h>
@@ -21,23 +22,28 @@ static bool compile(const char *file, struct slice source, enum script_role role
   return script != NULL;
 }
 
-static _Noreturn void run_child(int to, const char *file, struct slice source, enum script_role role) {
+struct job {
+  const char *file;
+  struct slice source;
+  enum script_role role;
+};
+
+static int run_job(void *arg, int to) {
+  const struct job *job = arg;
   struct err err = {0};
   alarm(MOST_SECONDS);
-  bool ok = compile(file, source, role, &err);
-  ssize_t ignored = write(to, err.text, strlen(err.text)); // shorter than a pipe's buffer
-  (void)ignored;
-  _exit(ok ? 0 : 1);
+  bool ok = compile(job->file, job->source, job->role, &err);
+  child_write(to, err.text, strlen(err.text));
+  return ok ? 0 : 1;
 }
 
-static size_t read_all(int from, char *text, size_t room) {
+static void read_all(int from, char *text, size_t room) {
   size_t len = 0;
   for (ssize_t n = 1; n != 0 && len < room;) {
     n = read(from, text + len, room - len);
     if (n > 0) len += (size_t)n;
     else if (n < 0 && errno != EINTR) break;
   }
-  return len;
 }
 
 static bool judge(int status, const char *file, const char *words, struct err *err) {
@@ -48,18 +54,10 @@ static bool judge(int status, const char *file, const char *words, struct err *e
 }
 
 bool trial_compile(const char *file, struct slice source, enum script_role role, struct err *err) {
-  int ends[2], status = 0;
+  struct job job = {file, source, role};
+  struct child child;
   char words[sizeof err->text] = "";
-  if (pipe(ends) != 0) return err_set_errno(err, "can't make a pipe");
-  pid_t child = fork();
-  if (child == 0) run_child(ends[1], file, source, role);
-  int why = errno;
-  close(ends[1]);
-  if (child > 0) read_all(ends[0], words, sizeof words - 1);
-  close(ends[0]);
-  errno = why;
-  if (child < 0) return err_set_errno(err, "can't start a process");
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return judge(status, file, words, err);
+  if (!child_start(&child, run_job, &job, err)) return false;
+  read_all(child.from, words, sizeof words - 1);
+  return judge(child_end(&child), file, words, err);
 }

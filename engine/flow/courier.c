@@ -132,14 +132,15 @@ static bool make_parts(struct courier *c, struct err *err) {
   c->loop = loop_new(err);
   if (!c->loop) return false;
   c->saver = saver_new(c, err);
+  c->alerts = alerts_new(c, err);
   c->runner = sink_runner_new(err);
   c->http = http_client_new(c->loop, c->options.egress, err);
   c->client = pool_client_new(c->options.pool, c->loop, &events, err);
-  return c->saver && c->runner && c->http && c->client;
+  return c->saver && c->alerts && c->runner && c->http && c->client;
 }
 
 struct courier *courier_new(const struct courier_options *options, struct err *err) {
-  unsigned workers = pool_workers(options->pool);
+  unsigned workers = pool_places(options->pool);
   struct courier *c = mem_zero(1, sizeof *c);
   if (c) c->workers = mem_zero(workers, sizeof *c->workers);
   if (!c || !c->workers) {
@@ -213,7 +214,7 @@ static void drain(struct loop_timer *timer) {
   struct courier *c = stopping->courier;
   bool late = courier_now_ms() >= stopping->deadline_ms;
   if (!requests_out(c)) saver_flush(c->saver);
-  if (late || (!requests_out(c) && saver_idle(c->saver))) loop_stop(c->loop);
+  if (late || (!requests_out(c) && saver_idle(c->saver) && alerts_idle(c->alerts))) loop_stop(c->loop);
   else loop_timer_start(c->loop, timer, 5000);
 }
 
@@ -237,6 +238,7 @@ void courier_stop(struct courier *c, uint32_t drain_ms) {
 void courier_free(struct courier *c) {
   if (!c) return;
   struct list *link;
+  alerts_free(c->alerts);
   while ((link = list_first(&c->all))) {
     struct stream *s = list_item(link, struct stream, all_link);
     s->jobs = s->letters = 0; // what is under way ends with the parts below

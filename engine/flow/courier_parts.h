@@ -3,6 +3,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "flow/alerts.h"
 #include "flow/allowance.h"
 #include "flow/courier.h"
 #include "flow/router.h"
@@ -48,6 +49,7 @@ struct courier {
   uint64_t routed;         // all blocks below have been routed
   bool open;               // its first streams are there: it routes
   struct stage stage;
+  uint32_t rows_end;       // of the block, where the stream that was fed last had its last row: a guess for the next one
   uint64_t stage_moves;    // as the last tick saw them
   unsigned stage_still;    // ticks without a move while the stage is full
   struct journal_listener listener;
@@ -64,6 +66,7 @@ struct courier {
   struct delivery *spare_deliveries;
   uint32_t requests;       // that are out
   struct saver *saver;
+  struct alerts *alerts;
   bool draining;
 };
 

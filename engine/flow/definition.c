@@ -1,18 +1,16 @@
 #include "flow/definition.h"
 #include "base/clock.h"
-#include "base/disk.h"
-#include "base/hash.h"
 #include "base/json_tape.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "base/suggest.h"
 #include "flow/json_text.h"
+#include "flow/script_files.h"
 #include "flow/script_versions.h"
 #include "journal/journal.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +34,7 @@ struct origin { // what a definition is made from
   const struct definition *old; // NULL: new, or from the store
   struct slice source;          // of its shared script; at NULL: to be found
   struct sink *sink;            // NULL: as it is now
+  const json_t *set;            // what a user has set of it just now; NULL: nothing
   bool goes_back;
 };
 
@@ -137,18 +136,8 @@ static bool read_sink(struct definition *d, const struct definition_world *world
   return json_object_set_new(doc, "settings", checked) == 0 || err_set(err, "out of memory");
 }
 
-static bool good_script_name(const char *name) {
-  size_t len = strlen(name);
-  for (const char *c = name; *c; c++)
-    if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) && *c != '_' && *c != '-') return false;
-  return len >= 1 && len <= 64;
-}
-
 static char *read_shared_script(const struct definition_world *world, const char *name, size_t *len, struct err *err) {
-  if (!good_script_name(name)) return err_set(err, "'script_name' must be 1 to 64 of a-z, 0-9, '_' and '-'"), NULL;
-  char path[1024];
-  snprintf(path, sizeof path, "%s/%s.lua", world->scripts_folder, name);
-  char *source = disk_read_file(path, LIMIT_SCRIPT_SOURCE_BYTES, len, err);
+  char *source = script_files_read(world->scripts_folder, name, len, err);
   if (!source) err_prepend(err, "script_name '%s'", name);
   return source;
 }
@@ -167,19 +156,14 @@ static bool find_shared_script(const struct definition *d, const struct definiti
 
 // {"stream":{...},"parameters" or "settings":{...}}, what a hook sees as ctx.
 static char *context_text(const struct definition *d, const char *field, json_t *value, size_t *len) {
-  json_t *organisation = d->organisation == JOURNAL_ALL ? json_null() : json_integer(d->organisation);
-  json_t *context = json_pack("{s:{s:s, s:s, s:o}, s:O}", "stream", "id", d->id, "name", d->name, "organisation_id", organisation,
-                              field, value);
-  char *text = context ? json_dumps(context, JSON_COMPACT) : NULL;
-  json_decref(context);
+  const int64_t *organisation = d->organisation == JOURNAL_ALL ? NULL : &d->organisation;
+  char *text = program_context(d->id, d->name, organisation, field, value);
   *len = text ? strlen(text) : 0;
   return text;
 }
 
 static char *sink_context_text(const struct definition *d, const json_t *doc, size_t *len) {
-  json_t *settings = json_copy(json_object_get(doc, "settings"));
-  for (size_t i = 0; settings && i < d->sink->setting_count; i++)
-    if (d->sink->settings[i].secret) json_object_del(settings, d->sink->settings[i].name);
+  json_t *settings = sink_open_settings(d->sink, json_object_get(doc, "settings"));
   char *text = settings ? context_text(d, "settings", settings, len) : NULL;
   json_decref(settings);
   return text;
@@ -207,7 +191,8 @@ static bool make_program(struct definition *d, const json_t *doc, const char *sc
 }
 
 void definition_version(struct slice source, char version[DEFINITION_VERSION_BYTES]) {
-  snprintf(version, DEFINITION_VERSION_BYTES, "%016" PRIx64, hash_bytes(source.at, source.len, 0));
+  _Static_assert((int)DEFINITION_VERSION_BYTES == (int)SCRIPT_VERSION_BYTES, "");
+  script_files_version(source, version);
 }
 
 static bool read_source(struct definition *d, const struct definition_world *world, const json_t *doc, const struct origin *from,
@@ -292,7 +277,7 @@ static bool read_plain(struct definition *d, json_t *doc, struct err *err) {
   if (!*d->name) return err_set(err, "'name' is missing");
   if (!(d->type = text_field(doc, "type", 32, "", err))) return false;
   d->kinds = record_kinds_of_type(d->type);
-  if (!d->kinds) return err_set(err, "'type' must be usage, events or usage_and_events");
+  if (!d->kinds) return err_set(err, "'type' must be usage, events, usage_and_events or alerts");
   if (!json_is_boolean(active)) return err_set(err, "'active' must be true or false");
   d->active = json_is_true(active);
   if (!integer_field(doc, "in_flight", 1, LIMIT_IN_FLIGHT, 8, &number, err)) return false;
@@ -348,11 +333,17 @@ static struct definition *keep_with(const struct definition *d, const json_t *do
   return kept;
 }
 
+static bool check_files(const struct definition *d, const json_t *document, const json_t *set, struct err *err) {
+  return !set || sink_check_files(d->sink, json_object_get(document, "settings"), json_object_get(set, "settings"), err) ||
+         err_prepend(err, "sink '%s'", d->sink->name);
+}
+
 // Takes the document's reference in any case; NULL: out of memory.
 static struct definition *build(const struct definition_world *world, json_t *document, const struct origin *from, struct err *err) {
   struct definition read = {.id = ""}, *kept = NULL;
   if (((document && set_defaults(document)) || err_set(err, "out of memory")) && read_plain(&read, document, err) &&
-      read_sink(&read, world, document, from, err) && read_script(&read, world, document, from, err)) {
+      read_sink(&read, world, document, from, err) && check_files(&read, document, from->set, err) &&
+      read_script(&read, world, document, from, err)) {
     kept = follow_versions(&read, document, from) ? keep_with(&read, document) : NULL;
     if (!kept) err_set(err, "out of memory");
   }
@@ -377,7 +368,7 @@ struct definition *definition_create(const struct definition_world *world, const
     json_decref(document);
     document = NULL;
   }
-  return build(world, document, &(struct origin){0}, err);
+  return build(world, document, &(struct origin){.set = body}, err);
 }
 
 // The source of its shared script, as it runs.
@@ -420,7 +411,7 @@ struct definition *definition_change(const struct definition_world *world, const
   if (check_known(body, shown_fields, err) && check_fixed(document, body, err) && apply(old->sink, document, body, err)) {
     const char *name = json_string_value(json_object_get(document, "script_name"));
     bool same = name && old->script_name && strcmp(name, old->script_name) == 0;
-    return build(world, document, &(struct origin){.old = old, .source = same ? shared_source(old) : (struct slice){0}}, err);
+    return build(world, document, &(struct origin){.old = old, .source = same ? shared_source(old) : (struct slice){0}, .set = body}, err);
   }
   json_decref(document);
   return NULL;

@@ -38,7 +38,12 @@ static void reading_seek(struct reading *r, uint64_t sequence) {
   int64_t organisation = r->s->outfit->definition->organisation;
   r->by_sequence = organisation == JOURNAL_ALL;
   uint32_t from = 0, to = r->block->count;
-  if (!r->by_sequence) journal_block_rows(r->block, organisation, &from, &to);
+  if (!r->by_sequence) { // streams read in the order they were matched in: where the last one's rows end
+    uint32_t *guess = &r->s->courier->rows_end;
+    from = *guess;
+    journal_block_rows(r->block, organisation, &from, &to);
+    *guess = to;
+  }
   r->end = to;
   while (from < to) {
     uint32_t middle = from + (to - from) / 2;
@@ -62,16 +67,20 @@ void feed_drop_block(struct stream *s) {
   if (waits) list_push_back(&c->ready, waits);
 }
 
+void feed_tell_lost(struct stream *s, uint64_t lost) {
+  char text[100];
+  snprintf(text, sizeof text, "a damaged block of the journal: up to %" PRIu64 " records are lost", lost);
+  status_set_error(s->status, text);
+  if (s->outfit->definition->organisation == JOURNAL_ALL) status_count(s->status, COUNT_EXPIRED, lost);
+}
+
 // Damage has taken records that this stream has not read. What is read again is counted one by one, a block that was begun has been
 // counted, and what retention removed is told by courier_expire. Whose the lost ones were is known only when all are wanted.
 static void tell_lost(struct stream *s, const struct journal_fetch *fetch) {
   bool begun = fetch->block && fetch->block->first < fetch->sequence;
   if (!fetch->lost || begun || fetch->sequence != s->next || fetch->sequence < journal_first(s->courier->options.journal)) return;
-  char text[100];
-  snprintf(text, sizeof text, "a damaged block of the journal: up to %" PRIu64 " records are lost", fetch->lost);
-  log_warn("stream=%s doing=read error=\"%s\"", s->outfit->definition->id, text);
-  status_set_error(s->status, text);
-  if (s->outfit->definition->organisation == JOURNAL_ALL) status_count(s->status, COUNT_EXPIRED, fetch->lost);
+  log_warn("stream=%s doing=read error=\"damaged block\" records=%" PRIu64, s->outfit->definition->id, fetch->lost);
+  feed_tell_lost(s, fetch->lost);
 }
 
 static void fetched(struct journal_fetch *fetch) {
@@ -257,10 +266,10 @@ static struct harvest_item item_of(const struct found *f) {
 }
 
 static bool room_in_window(const struct stream *s) {
-  if (s->letters >= LIMIT_LETTERS) return false;
+  if (s->letters >= LIMIT_LETTERS || s->alerts.count >= LIMIT_ALERTS) return false;
   if (s->window.count >= LIMIT_WINDOW_RECORDS && !s->window.unread) return false;
   if (s->held_bytes >= LIMIT_WINDOW_BYTES) return false;
-  return !budget_exhausted(s->courier->options.budget) || (!s->held_bytes && !s->jobs);
+  return !budget_exhausted(s->courier->options.budget) || (!s->held_bytes && !s->jobs && !s->alerts.count);
 }
 
 // Once full, a stream reads nothing new until a good part has settled: reading on for each record that settles would fetch a block
@@ -275,7 +284,7 @@ static bool may_read(const struct stream *s) {
   if (stream_stopped(s) || s->removed || s->courier->draining) return false;
   if (s->fetching || s->stale_jobs || s->breaker_open) return false;
   if (s->rerun_alone && s->jobs) return false;
-  return s->records_out < STREAM_RECORDS_OUT && room_in_window(s);
+  return s->records_out < (penalty_serves(s) ? STREAM_PENALTY_RECORDS_OUT : STREAM_RECORDS_OUT) && room_in_window(s);
 }
 
 static void starve(struct stream *s) {
@@ -357,7 +366,7 @@ bool feed_blocked(const struct stream *s) {
 
 void feed_stream(struct stream *s) {
   mark_choked(s);
-  if (may_read(s)) {
+  if (penalty_follow(s) && may_read(s)) {
     if (s->outfit->definition->program) feed_jobs(s);
     else feed_straight(s);
   }

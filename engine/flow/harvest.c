@@ -103,6 +103,10 @@ static void take_results(struct harvest_part *part, const struct harvest_item *i
     if (rs->log.len) said(s, item, rs->log);
     if (rs->spent_ns) status_add(&s->status->script_ns, rs->spent_ns);
     if (!window_holds(&s->window, item->ordinal)) continue;
+    if ((rs->alert_count | rs->alert_error.len) && !alerts_take(s, item, rs)) {
+      part->seen--; // shed: it is read again
+      break;
+    }
     switch (rs->outcome) {
     case SCRIPT_KEPT:
       if (!kept(s, item, rs, &drops)) part->seen--; // shed: this one too is read again
@@ -113,6 +117,11 @@ static void take_results(struct harvest_part *part, const struct harvest_item *i
       break;
     case SCRIPT_FAILED: case SCRIPT_TIMEOUT: case SCRIPT_MEMORY:
       failed(s, item, rs);
+      if (rs->outcome == SCRIPT_TIMEOUT) penalty_timed_out(s);
+      break;
+    case SCRIPT_PUT_OFF:
+      part->seen--;
+      penalty_begin(s);
       break;
     }
   }
@@ -120,11 +129,20 @@ static void take_results(struct harvest_part *part, const struct harvest_item *i
   delivery_offer(s);
 }
 
+// Returns the part that it did not look at any more.
+static uint32_t look_ahead(const struct harvest_job *h, uint32_t end) {
+  uint32_t to = h->now;
+  while (to < h->part_count && to < h->now + AHEAD_STREAMS && h->parts[to].first < end) to++;
+  ahead_of_results(h, h->now, to);
+  return to;
+}
+
 static void results(struct pool_job *job, uint32_t first, const struct pool_result *rs, uint32_t count) {
   struct harvest_job *h = (struct harvest_job *)job;
   uint32_t end = first + count;
   h->courier->turn_ms = courier_now_ms();
-  while (first < end) {
+  for (uint32_t looked = h->now; first < end;) {
+    if (h->now == looked) looked = look_ahead(h, end);
     struct harvest_part *part = &h->parts[h->now];
     uint32_t behind = part->first + part->count, to = end < behind ? end : behind;
     take_results(part, h->items, first, to, rs);
@@ -147,6 +165,7 @@ static void lost(const struct harvest_job *h, struct harvest_part *part, uint32_
     char text[200];
     snprintf(text, sizeof text, "the script's worker was ended at this record: %s", why);
     dead(s, item, text, 0);
+    penalty_struck(s, why);
     part->seen++;
   }
   read_rest_again(h, part);

@@ -7,16 +7,21 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/prefetch.h"
 #include "flow/courier_parts.h"
 
 enum { EAGER_BYTES = 64 << 10, PATIENCE_MS = 15 }; // while jobs are under way a batch fills up to this, or for so long
 
 struct lane_table {
-  uint32_t records[LANE_BUCKETS]; // under way, by bucket; also those a hollow batch waits for
-  uint8_t lane[LANE_BUCKETS];     // where they are
+  struct lane_bucket {
+    uint32_t records : 24; // under way; also those a hollow batch waits for
+    uint32_t lane : 8;     // where they are
+  } buckets[LANE_BUCKETS];
   uint32_t lane_count;
   struct lane *lanes[]; // made when first needed
 };
+
+_Static_assert(LIMIT_WINDOW_RECORDS < 1 << 24, "");
 
 static const uint64_t NO_ENDPOINT = (uint64_t)1 << 63;
 
@@ -99,7 +104,7 @@ static struct lane *pick(struct stream *s, uint8_t bucket) {
 
 // The lane where records of this bucket are under way, or NULL.
 static struct lane *lane_at(const struct stream *s, uint8_t bucket) {
-  return s->table && s->table->records[bucket] ? s->table->lanes[s->table->lane[bucket]] : NULL;
+  return s->table && s->table->buckets[bucket].records ? s->table->lanes[s->table->buckets[bucket].lane] : NULL;
 }
 
 static struct lane *lane_for(struct stream *s, const struct harvest_item *item, bool *joins) {
@@ -111,8 +116,13 @@ static struct lane *lane_for(struct stream *s, const struct harvest_item *item, 
   return pick(s, bucket_of(item));
 }
 
+void lane_ahead(const struct stream *s, const struct harvest_item *item) {
+  if (s->table) prefetch(&s->table->buckets[bucket_of(item)], 1);
+  prefetch(s->filling, sizeof *s->filling);
+}
+
 void lane_leave(struct stream *s, const struct batch_item *item) {
-  if (item->last && !single(s) && s->table->records[item->bucket]) s->table->records[item->bucket]--;
+  if (item->last && !single(s) && s->table->buckets[item->bucket].records) s->table->buckets[item->bucket].records--;
 }
 
 void lane_lighten(struct lane *lane, uint32_t bytes) {
@@ -211,12 +221,12 @@ bool lane_put(struct stream *s, const struct harvest_item *item, struct batch_ou
   if (!b && lane) b = batch_for(lane, output);
   output->bucket = bucket_of(item);
   if (!b || !batch_add(b, output)) {
-    if (!hollow && output->number && !single(s)) s->table->records[output->bucket]--; // its first outputs are there, its last will not be
+    if (!hollow && output->number && !single(s)) s->table->buckets[output->bucket].records--; // its first outputs are there, its last will not be
     return false;
   }
   if (!hollow && !output->number && !single(s)) {
-    s->table->records[output->bucket]++;
-    s->table->lane[output->bucket] = (uint8_t)lane->key;
+    s->table->buckets[output->bucket].records++;
+    s->table->buckets[output->bucket].lane = (uint8_t)lane->key;
   }
   lane->held_bytes += output->body.len;
   s->held_bytes += output->body.len;
@@ -231,7 +241,7 @@ void lane_record_passed(struct stream *s, const struct harvest_item *item) {
   struct lane *lane = single(s) ? map_get(&s->by_endpoint, key_of(item)) : lane_at(s, bucket_of(item));
   struct batch *b = lane ? hollow_for(lane, item->sequence) : NULL;
   if (!b) return;
-  if (!single(s)) s->table->records[bucket_of(item)]--;
+  if (!single(s)) s->table->buckets[bucket_of(item)].records--;
   one_less_missing(lane, b);
   if (single(s) && list_empty(&lane->batches)) lane_free(lane);
   else lane_offer(lane, false);
@@ -257,7 +267,7 @@ void lane_due(struct lane *lane) {
 void lane_next(struct lane *lane) {
   struct stream *s = lane->stream;
   lane->state = LANE_IDLE;
-  if (s->table && !s->held_bytes && !s->hollow && !s->sending) memset(s->table->records, 0, sizeof s->table->records); // what was lost
+  if (s->table && !s->held_bytes && !s->hollow && !s->sending) memset(s->table->buckets, 0, sizeof s->table->buckets); // what was lost
   if (list_empty(&lane->batches)) {
     if (single(s)) lane_free(lane);
     return;

@@ -89,17 +89,23 @@ static void keep_texts(struct outgoing *o, const struct sink_request *r) {
 
 // ---- headers and body ----
 
+static bool can_sign(const struct sink_request *r) {
+  const char *previous = r->signing_secret_previous;
+  return webhook_check_secret(r->signing_secret, NULL) && (!previous || webhook_check_secret(previous, NULL));
+}
+
 // The headers of Standard Webhooks, over the body as it is before gzip.
-static bool add_webhook(struct outgoing *o, const struct sink_request *r, const char *id, size_t *count, struct err *err) {
+static enum outgoing_made add_webhook(struct outgoing *o, const struct sink_request *r, const char *id, size_t *count, struct err *err) {
   char number[24], signature[WEBHOOK_SIGNATURE_BYTES];
   int64_t now = clock_ms() / 1000;
   snprintf(number, sizeof number, "%" PRId64, now);
   o->headers[(*count)++] = keep_header(o, "webhook-id: %s", id);
   o->headers[(*count)++] = keep_header(o, "webhook-timestamp: %s", number);
-  if (!r->signing_secret) return true;
-  if (!webhook_sign(r->signing_secret, r->signing_secret_previous, id, now, o->send.body, signature, err)) return false;
+  if (!r->signing_secret) return OUTGOING_MADE;
+  if (!webhook_sign(r->signing_secret, r->signing_secret_previous, id, now, o->send.body, signature, err))
+    return can_sign(r) ? OUTGOING_SHORT : OUTGOING_WRONG;
   o->headers[(*count)++] = keep_header(o, "webhook-signature: %s", signature);
-  return true;
+  return OUTGOING_MADE;
 }
 
 // What the sink made lives until its next hook only, so it is copied; gzip makes a copy anyway.
@@ -119,7 +125,7 @@ enum outgoing_made outgoing_make(struct outgoing *o, const struct sink_request *
   size_t count = 0;
   for (; r->headers[count]; count++) o->headers[count] = keep_line(o, r->headers[count]);
   o->send.body = r->body.at ? r->body : framed;
-  if (r->webhook && !add_webhook(o, r, id, &count, err)) return OUTGOING_WRONG;
+  if (r->webhook && (made = add_webhook(o, r, id, &count, err)) != OUTGOING_MADE) return made;
   if ((made = own_body(o, r, err)) != OUTGOING_MADE) return made;
   if (r->gzip) o->headers[count++] = "Content-Encoding: gzip";
   o->headers[count] = NULL;

@@ -1,5 +1,6 @@
 #include "flow/router.h"
 #include "base/mem.h"
+#include "base/prefetch.h"
 
 struct route {
   struct router_entry **entries;
@@ -67,26 +68,59 @@ struct by_kind {
   uint32_t records[RECORD_KINDS];
 };
 
-static void match_route(const struct route *route, const struct by_kind *counts,
-                        void (*match)(struct router_entry *, uint32_t, void *), void *arg) {
+static void match_route(const struct route *route, const struct by_kind *counts, const struct router_visit *visit) {
   for (uint32_t i = 0; route && i < route->count; i++) {
     uint32_t records = 0;
     for (unsigned kind = 0; kind < RECORD_KINDS; kind++)
       if (route->entries[i]->kinds >> kind & 1) records += counts->records[kind];
-    if (records) match(route->entries[i], records, arg);
+    if (records) visit->match(route->entries[i], records, visit->arg);
   }
 }
 
-void router_match(const struct router *router, const struct journal_block *block,
-                  void (*match)(struct router_entry *entry, uint32_t records, void *arg), void *arg) {
-  struct by_kind total = {0};
-  for (uint32_t i = 0; i < block->count;) {
-    struct by_kind own = {0};
-    int64_t organisation = block->rows[i].organisation;
-    for (; i < block->count && block->rows[i].organisation == organisation; i++)
-      own.records[block->rows[i].kind & (RECORD_KINDS - 1)]++;
-    for (unsigned kind = 0; kind < RECORD_KINDS; kind++) total.records[kind] += own.records[kind];
-    match_route(map_get(&router->by_organisation, (uint64_t)organisation), &own, match, arg);
+// An organisation's rows of a block, which lie together.
+struct run {
+  int64_t organisation;
+  struct by_kind counts;
+  const struct route *route;
+};
+
+enum { RUNS = 16 };
+
+// The next rows as runs; returns how many there are.
+static uint32_t take_runs(const struct journal_block *block, uint32_t *row, struct run *runs, struct by_kind *total) {
+  uint32_t count = 0;
+  while (count < RUNS && *row < block->count) {
+    struct run *run = &runs[count++];
+    *run = (struct run){.organisation = block->rows[*row].organisation};
+    for (; *row < block->count && block->rows[*row].organisation == run->organisation; ++*row)
+      run->counts.records[block->rows[*row].kind & (RECORD_KINDS - 1)]++;
+    for (unsigned kind = 0; kind < RECORD_KINDS; kind++) total->records[kind] += run->counts.records[kind];
   }
-  match_route(router->all, &total, match, arg);
+  return count;
+}
+
+// From the map to the entries, a pointer further in each round.
+static void look_ahead(const struct router *router, struct run *runs, uint32_t count, const struct router_visit *visit) {
+  for (uint32_t i = 0; i < count; i++) map_prefetch(&router->by_organisation, (uint64_t)runs[i].organisation);
+  for (uint32_t i = 0; i < count; i++) {
+    runs[i].route = map_get(&router->by_organisation, (uint64_t)runs[i].organisation);
+    prefetch(runs[i].route, 1);
+  }
+  for (uint32_t i = 0; i < count; i++)
+    if (runs[i].route) prefetch(runs[i].route->entries, 1);
+  struct router_entry *entries[ROUTER_AHEAD];
+  size_t found = 0;
+  for (uint32_t i = 0; i < count; i++)
+    for (uint32_t e = 0; runs[i].route && e < runs[i].route->count && found < ROUTER_AHEAD; e++) entries[found++] = runs[i].route->entries[e];
+  visit->ahead(entries, found, visit->arg);
+}
+
+void router_match(const struct router *router, const struct journal_block *block, const struct router_visit *visit) {
+  struct by_kind total = {0};
+  struct run runs[RUNS];
+  for (uint32_t row = 0, count; (count = take_runs(block, &row, runs, &total));) {
+    look_ahead(router, runs, count, visit);
+    for (uint32_t i = 0; i < count; i++) match_route(runs[i].route, &runs[i].counts, visit);
+  }
+  match_route(router->all, &total, visit);
 }

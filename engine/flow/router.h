@@ -21,6 +21,10 @@ bool router_add(struct router *router, struct router_entry *entry); // false: ou
 void router_remove(struct router *router, struct router_entry *entry);
 void router_fini(struct router *router); // takes zeroed; the entries are the caller's
 
-// Calls `match` for each entry that some record of the block concerns, with how many.
-void router_match(const struct router *router, const struct journal_block *block,
-                  void (*match)(struct router_entry *entry, uint32_t records, void *arg), void *arg);
+enum { ROUTER_AHEAD = 32 };
+struct router_visit {
+  void (*ahead)(struct router_entry *const *entries, size_t count, void *arg); // may be matched soon, a chance to prefetch; at most ROUTER_AHEAD
+  void (*match)(struct router_entry *entry, uint32_t records, void *arg); // so many of the block's records concern it
+  void *arg;
+};
+void router_match(const struct router *router, const struct journal_block *block, const struct router_visit *visit);

@@ -46,12 +46,6 @@ char *script_files_read(const char *folder, const char *name, size_t *len, struc
   return disk_read_file(path, LIMIT_SCRIPT_SOURCE_BYTES, len, err);
 }
 
-bool script_files_write(const char *folder, const char *name, struct slice source, struct err *err) {
-  char path[PATH_MAX];
-  return path_of(folder, name, path, err) && disk_make_folder(folder, err) &&
-         disk_replace_file(path, source, 0644, err);
-}
-
 bool script_files_remove(const char *folder, const char *name, struct err *err) {
   char path[PATH_MAX];
   if (!path_of(folder, name, path, err)) return false;
@@ -114,4 +108,24 @@ long script_files_list(const char *folder, const char *after, size_t most, char 
   closedir(open);
   *more = g.more;
   return (long)g.count;
+}
+
+// ---- writing ----
+
+static size_t count_all(const char *folder) {
+  char name[SCRIPT_NAME_BYTES];
+  size_t count = 0;
+  DIR *open = opendir(folder);
+  for (const struct dirent *entry; open && (entry = readdir(open));)
+    count += name_of(entry->d_name, name);
+  if (open) closedir(open);
+  return count;
+}
+
+bool script_files_write(const char *folder, const char *name, struct slice source, struct err *err) {
+  char path[PATH_MAX];
+  if (!path_of(folder, name, path, err) || !disk_make_folder(folder, err)) return false;
+  if (access(path, F_OK) != 0 && count_all(folder) >= LIMIT_SHARED_SCRIPTS)
+    return err_set(err, "there are %d scripts: remove some first", LIMIT_SHARED_SCRIPTS);
+  return disk_replace_file(path, source, 0644, err);
 }

@@ -17,7 +17,8 @@ void script_files_version(struct slice source, char *out);
 bool script_files_has(const char *folder, const char *name);
 // NUL-terminated, for mem_free; NULL with err when there is none, or it is too long.
 char *script_files_read(const char *folder, const char *name, size_t *len, struct err *err);
-// As a whole or not at all, durably. The folder is made when it is not there.
+// As a whole or not at all, durably. A new one only below LIMIT_SHARED_SCRIPTS. The folder is made when it is
+// not there.
 bool script_files_write(const char *folder, const char *name, struct slice source, struct err *err);
 bool script_files_remove(const char *folder, const char *name, struct err *err);
 

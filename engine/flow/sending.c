@@ -56,7 +56,7 @@ static void send_overflow(struct courier *c) {
 
 static bool has_more_to_read(const struct courier *c) {
   bool more = !list_empty(&c->ready) || c->routed < journal_head(c->options.journal);
-  for (unsigned i = 0; i < pool_workers(c->options.pool); i++) more = more || c->workers[i].jobs > 0 || !list_empty(&c->workers[i].starved);
+  for (unsigned i = 0; i < pool_places(c->options.pool); i++) more = more || c->workers[i].jobs > 0 || !list_empty(&c->workers[i].starved);
   return more;
 }
 

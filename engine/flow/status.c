@@ -143,21 +143,31 @@ static json_t *show_reasons(const struct status *status) {
   return reasons;
 }
 
+// A stream that the engine has stopped stays so when what was wrong is mended, until it is told to go on.
+static json_t *show_error(const char *error, enum stream_state state) {
+  bool stopped = state == STREAM_PAUSED || state == STREAM_ERROR;
+  if (!stopped) return error ? json_string(error) : json_null();
+  return json_sprintf("%s%sactivate the stream to go on", error ? error : "", error ? "; " : "");
+}
+
 json_t *status_show(struct status *status, const char *script_version) {
   uint64_t lag = status_lag(status);
+  enum stream_state state = atomic_load(&status->state);
   int http = atomic_load(&status->last_http_status);
   pthread_mutex_lock(&status->lock);
   const char *error = status->last_error ? status->last_error : status->version_error;
   json_t *shown = json_pack(
-      "{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:f}", "state", stream_state_name(atomic_load(&status->state)), "remote_status",
+      "{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:f}", "state", stream_state_name(state), "remote_status",
       status->remote_active ? "active" : "deactivated", "last_http_status", http ? json_integer(http) : json_null(),
       "last_delivery_at", time_or_null(atomic_load(&status->last_delivery_ms)), "last_error",
-      error ? json_string(error) : json_null(), "filtered_by", show_reasons(status), "lag_records",
+      show_error(error, state), "filtered_by", show_reasons(status), "lag_records",
       (json_int_t)lag, "lag_seconds", status_lag_seconds(status));
   pthread_mutex_unlock(&status->lock);
   static const char *const names[STATUS_COUNTS] = {"delivered", "filtered", "dead", "expired", "retries"};
   for (int i = 0; shown && i < STATUS_COUNTS; i++)
     json_object_set_new(shown, names[i], json_integer((json_int_t)atomic_load(&status->counts[i])));
+  int64_t slowed = atomic_load(&status->slowed_until_ms);
+  if (shown) json_object_set_new(shown, "slowed_until", time_or_null(slowed > clock_ms() ? slowed : 0));
   if (shown) json_object_set_new(shown, "script_version", script_version ? json_string(script_version) : json_null());
   return shown;
 }

@@ -33,8 +33,10 @@ struct status {
   _Atomic uint64_t matched, unsettled_read; // records routed to it since the start and before; read and not settled
   _Atomic uint64_t read;                    // of the matched
   _Atomic uint64_t script_ns;               // spent in its script and its sink's map, since the start
+  _Atomic uint64_t alerts, alert_failures;  // newly stored, and calls of the hook that failed, since the start
   _Atomic uint64_t position;
   _Atomic int64_t settled_ms, last_delivery_ms;
+  _Atomic int64_t slowed_until_ms; // its script runs at low priority until then; 0: it does not
   atomic_int last_http_status;
   pthread_mutex_t lock; // for what follows
   char *last_error;    // NULL: none

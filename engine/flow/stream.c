@@ -84,6 +84,7 @@ static void close_breaker(struct stream *s) {
 void stream_resume(struct stream *s) {
   s->failures = s->dead_in_row = s->script_failures = 0;
   s->first_failure_ms = 0;
+  conduct_forgive_strikes(&s->conduct);
   close_breaker(s);
   status_set_error(s->status, NULL);
   stream_enter(s, working_state(s), NULL);
@@ -144,6 +145,7 @@ uint64_t stream_backlog(const struct stream *s) {
 
 void stream_settle(struct stream *s, uint64_t ordinal) {
   if (!window_holds(&s->window, ordinal)) return;
+  if (s->alerts.count && alerts_hold(s, ordinal)) return;
   window_mark(&s->window, ordinal, WINDOW_SETTLED);
   atomic_store_explicit(&s->status->unsettled_read, s->window.count, memory_order_relaxed);
   saver_touch(s);
@@ -156,13 +158,13 @@ void stream_again(struct stream *s, uint64_t ordinal) {
 }
 
 // Results of jobs under way would overtake what is read again: they are read again as well.
-static void make_jobs_stale(struct stream *s) {
+void stream_stale_jobs(struct stream *s) {
   s->stale_jobs = s->jobs;
   s->epoch++;
 }
 
 void stream_shed(struct stream *s) {
-  make_jobs_stale(s);
+  stream_stale_jobs(s);
   lanes_shed(s);
   stream_wake(s);
 }
@@ -179,7 +181,8 @@ struct stream *stream_new(struct courier *courier, struct definition *definition
   }
   s->courier = courier;
   s->outfit = outfit;
-  s->worker = (unsigned)(hash_bytes(definition->id, strlen(definition->id), 1) % pool_workers(courier->options.pool));
+  s->worker = s->home =
+      pool_join(courier->options.pool, definition->organisation, hash_bytes(definition->id, strlen(definition->id), 1));
   s->route = (struct router_entry){.organisation = definition->organisation, .kinds = definition->kinds};
   s->next = definition->start;
   s->line.lost = true; // until it has caught up
@@ -201,7 +204,7 @@ void stream_remove(struct stream *s) {
   close_breaker(s);
   feed_fall_behind(s);
   lanes_free(s);
-  make_jobs_stale(s);
+  stream_stale_jobs(s);
   list_remove(&s->ready_link);
   sending_leave(s);
   list_remove(&s->dirty_link);
@@ -210,8 +213,9 @@ void stream_remove(struct stream *s) {
 }
 
 void stream_rest(struct stream *s) {
-  if (!s->removed || s->jobs || s->fetching || s->letters) return;
+  if (!s->removed || s->jobs || s->fetching || s->letters || s->alerts.count) return;
   forget_program(s);
+  pool_leave(s->courier->options.pool, s->home);
   window_fini(&s->window);
   outfit_unref(s->outfit);
   outfit_unref(s->awaited);
@@ -225,15 +229,19 @@ static bool same_lanes(const struct outfit *a, const struct outfit *b) {
 }
 
 static void take_over(struct stream *s, struct outfit *outfit) {
-  make_jobs_stale(s);
+  stream_stale_jobs(s);
   if (same_lanes(s->outfit, outfit)) {
     lanes_shed(s);
   } else {
     lanes_free(s);
     window_unread_all(&s->window);
+    alerts_keep_settled(s);
     s->cursor = s->window.base;
   }
-  if (s->outfit->definition->program != outfit->definition->program) forget_program(s);
+  if (s->outfit->definition->program != outfit->definition->program) {
+    forget_program(s);
+    s->conduct = (struct conduct){0};
+  }
   if (strcmp(s->outfit->definition->script_version, outfit->definition->script_version) != 0) s->script_failures = 0;
   else outfit->worked = s->outfit->worked;
   outfit_unref(s->outfit);

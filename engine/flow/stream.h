@@ -3,9 +3,11 @@
 // Everything here belongs to the courier's thread. The modules that share it, in the order of the road:
 //   feed.c      reads records from the journal into jobs (or straight into lanes)
 //   harvest.c   takes the workers' results into lanes, reasons and dead letters
+//   alerts.c    what alert hooks raised, into the journal
 //   lane.c      which batch an output joins, and which lane may send
 //   delivery.c  request, answer, verdict, retry
 //   stream.c    life: states, breaker, pause, memory given back
+//   penalty.c   what a script has earned that takes too long, or ends its worker
 //   saver.c     positions and dead letters to the store
 #pragma once
 #include "base/heap.h"
@@ -14,6 +16,7 @@
 #include "base/map.h"
 #include "flow/allowance.h"
 #include "flow/batch.h"
+#include "flow/conduct.h"
 #include "flow/definition.h"
 #include "flow/router.h"
 #include "flow/stage.h"
@@ -25,7 +28,7 @@
 struct courier;
 struct stream;
 
-enum { STREAM_RECORDS_OUT = 2 * LIMIT_JOB_RECORDS, BREAKER_FAILURES = 5, STREAM_DEAD_IN_A_ROW = 100, STREAM_SCRIPT_FAILURES = 100, STREAM_LOG_LINES = 10, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
+enum { STREAM_RECORDS_OUT = 2 * LIMIT_JOB_RECORDS, STREAM_PENALTY_RECORDS_OUT = 16, BREAKER_FAILURES = 5, STREAM_DEAD_IN_A_ROW = 100, STREAM_SCRIPT_FAILURES = 100, STREAM_LOG_LINES = 10, LANE_BUCKETS = 128, LANE_SMALL_BYTES = 16 << 10, LANE_FEW_RECORDS = 32 };
 
 // What a batch is made and sent with: one version of definition, script, sink and settings. Counted by its courier's thread.
 struct outfit {
@@ -64,7 +67,7 @@ struct stream { // what every record needs comes first
   struct stage_line line;      // its place among the courier's staged blocks
   uint64_t next;         // sequence of the journal to read next
   uint64_t counted;      // its status counts as matched what lies before this, whatever is routed again
-  unsigned worker;
+  unsigned worker, home; // that runs its script now; among those for everybody
   bool caught_up;        // has read all that the courier has routed
   bool fetching;         // a read from disk is under way
   bool choked;           // the window is full, or has been and is not yet empty enough
@@ -82,6 +85,7 @@ struct stream { // what every record needs comes first
   uint32_t sending;
   uint32_t hollow;           // hollow batches
   uint32_t letters;          // dead letters on their way to disk
+  struct map alerts;         // on their way into the journal, by their record's ordinal (alerts.h)
   uint32_t script_failures;  // records in a row
   size_t held_bytes;         // of bodies in lanes
   size_t parked_bytes;       // of these, as its courier counts them while it is parked
@@ -113,7 +117,10 @@ struct stream { // what every record needs comes first
   } *row;                      // NULL: none, or no memory for it
   bool redriving;              // these are to be read again once no letter is on its way
   struct stream_alarm *alarm;  // of its script; NULL: nobody hears it
+  struct conduct conduct;      // its script's
 };
+
+enum { STREAM_MATCH_BYTES = offsetof(struct stream, jobs), STREAM_HOT_BYTES = offsetof(struct stream, by_endpoint) };
 
 // ---- stream.c ----
 struct stream *stream_new(struct courier *courier, struct definition *definition, struct status *status, struct err *err);
@@ -126,6 +133,7 @@ void stream_resume(struct stream *s);        // activate: from the position on
 // A new version takes over between two batches. False: its settings can't be used; the old goes on.
 bool stream_redefine(struct stream *s, struct definition *definition, struct err *err);
 void stream_take_awaited(struct stream *s);  // the version that waited takes over, if it may by now
+void stream_stale_jobs(struct stream *s); // all that is under way is read again
 void stream_shed(struct stream *s);          // gives back all memory of batches that are not out; they are made again
 void stream_settle(struct stream *s, uint64_t ordinal);
 void stream_again(struct stream *s, uint64_t ordinal); // this record is to be read again
@@ -142,6 +150,7 @@ void outfit_unref(struct outfit *o); // takes NULL
 void feed_stream(struct stream *s); // reads as much as may be read now
 void feed_commit(struct courier *c, unsigned worker); // what the streams fed so far have for the worker goes to it
 void feed_drop_block(struct stream *s);
+void feed_tell_lost(struct stream *s, uint64_t lost); // so many records that it may have wanted can't be read any more
 void feed_fall_behind(struct stream *s); // out of line: it reads on its own until it has caught up
 bool feed_blocked(const struct stream *s); // it can't read, and not for a moment only
 
@@ -174,6 +183,13 @@ void harvest_free_jobs(struct courier *courier); // all that were ever made
 // Puts one output in its lane; false: out of memory, and the stream has shed.
 bool harvest_output(struct stream *s, const struct harvest_item *item, struct slice body, struct slice key, uint32_t number, bool last);
 
+// ---- ahead.c ----
+// Asks the processor for the memory of those whose turn comes soon (prefetch.h), some at a time.
+enum { AHEAD_STREAMS = 16 };
+void ahead_of_matching(struct stream *const *streams, size_t count); // routing
+void ahead_of_feeding(struct stream *const *streams, size_t count);  // reading
+void ahead_of_results(const struct harvest_job *job, uint32_t from, uint32_t to); // outputs into lanes, of these parts
+
 // ---- redrive.c ----
 void redrive_note(struct stream *s, const struct harvest_item *item); // its script failed for it, too
 void redrive_forget(struct stream *s);                                // it worked
@@ -181,7 +197,16 @@ void redrive_forget(struct stream *s);                                // it work
 void redrive_begin(struct stream *s);
 void redrive_go_on(struct stream *s); // a letter has ended: perhaps it was the last
 
+// ---- penalty.c ----
+void penalty_timed_out(struct stream *s);               // a record took too long
+void penalty_struck(struct stream *s, const char *why); // a record ended its worker
+void penalty_begin(struct stream *s);                   // its worker has lost its patience
+// Before it reads: it goes where it belongs by now. False: not before what is under way has ended.
+bool penalty_follow(struct stream *s);
+bool penalty_serves(const struct stream *s); // the penalty worker runs its script
+
 // ---- lane.c ----
+void lane_ahead(const struct stream *s, const struct harvest_item *item); // prefetches what lane_put will look at
 // Puts an output where its endpoint's records are, or in a lane that fills. Sets output->bucket. False: out of memory.
 bool lane_put(struct stream *s, const struct harvest_item *item, struct batch_output *output);
 void lane_expect(struct stream *s, uint64_t records); // so many are about to come

@@ -313,8 +313,7 @@ static void try_out(struct change *c) {
 
 static void compiled(struct pool_check *check) {
   struct change *c = (struct change *)((char *)check - offsetof(struct change, check));
-  if (check->ok && check->facts.has_alert) err_set(&check->err, "alerts are not in this version: leave the alert hook out");
-  if (check->ok && !check->facts.has_alert) try_out(c);
+  if (check->ok) try_out(c);
   else finish(c, STREAMS_REFUSED, &check->err);
 }
 
@@ -336,18 +335,11 @@ static void go_on(struct change *c, struct err *err) {
   pool_check(c->all->options.pool, &c->check);
 }
 
-// The definition knows the type; there is nothing yet that makes such records.
-static bool wants_alerts(const json_t *body) {
-  const char *type = json_string_value(json_object_get(body, "type"));
-  return type && strcmp(type, "alerts") == 0;
-}
-
 void streams_create(struct streams *all, const json_t *body, streams_done done, void *arg) {
   struct change *c = begin(all, CREATE, NULL, done, arg);
   if (!c) return;
   struct err err = {0};
   if (all->count >= LIMIT_STREAMS) err_set(&err, "there are %d streams: no more are taken", LIMIT_STREAMS);
-  else if (wants_alerts(body)) err_set(&err, "alerts are not in this version: 'type' must be usage, events or usage_and_events");
   else c->next = definition_create(&all->options.world, body, journal_head(all->options.journal), &err);
   go_on(c, &err);
 }

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "flow/courier_parts.h"
 
+#include <inttypes.h>
+
 enum {
   TICK_US = 5000,
   STAGE_STILL_TICKS = 4,
@@ -69,10 +71,29 @@ static void matched(struct router_entry *entry, uint32_t records, void *arg) {
   else stream_wake(s);
 }
 
+static void match_ahead(struct router_entry *const *entries, size_t count, void *arg) {
+  (void)arg;
+  struct stream *streams[ROUTER_AHEAD];
+  for (size_t i = 0; i < count; i++) streams[i] = (struct stream *)((char *)entries[i] - offsetof(struct stream, route));
+  ahead_of_matching(streams, count);
+}
+
+// Damage has taken records below `end` that were not routed yet. Whose they were is not known: it concerns all streams in line that
+// have not read so far. The others find it themselves.
+static void tell_lost(struct courier *c, uint64_t end, uint64_t lost) {
+  if (!lost) return;
+  log_warn("doing=route error=\"damaged block\" records=%" PRIu64 " before=%" PRIu64, lost, end);
+  for (struct list *link = c->all.next; link != &c->all; link = link->next) {
+    struct stream *s = list_item(link, struct stream, all_link);
+    if (!s->line.lost && s->next < end && !stream_stopped(s)) feed_tell_lost(s, lost);
+  }
+}
+
 static void route_block(struct courier *c, struct journal_block *block) {
   struct routing routing = {c, block, stage_push(&c->stage, block)};
+  tell_lost(c, block->end, block->end - block->first - block->count); // rows of frames that could not be read
   c->routed = block->end;
-  router_match(&c->router, block, matched, &routing);
+  router_match(&c->router, block, &(struct router_visit){match_ahead, matched, &routing});
   stage_trim(&c->stage);
 }
 
@@ -80,6 +101,9 @@ static void route_fetched(struct journal_fetch *fetch) {
   struct courier *c = (struct courier *)((char *)fetch - offsetof(struct courier, route_fetch));
   c->route_fetching = false;
   shared_blocks_put(c->options.blocks, fetch->sequence, fetch->block);
+  uint64_t missing = fetch->block ? fetch->block->end - fetch->block->first - fetch->block->count : 0; // told with the block
+  if (fetch->sequence >= journal_first(c->options.journal)) // else retention has taken them
+    tell_lost(c, fetch->block ? fetch->block->first : fetch->next, fetch->lost - missing);
   if (fetch->block) route_block(c, fetch->block);
   else c->routed = fetch->next;
   journal_block_unref(fetch->block);
@@ -148,11 +172,22 @@ static void shed_idle(struct courier *c) {
   }
 }
 
+static void look_ahead(const struct list *turn) {
+  struct stream *streams[AHEAD_STREAMS];
+  size_t count = 0;
+  for (struct list *link = turn->next; link != turn && count < AHEAD_STREAMS; link = link->next)
+    streams[count++] = list_item(link, struct stream, ready_link);
+  ahead_of_feeding(streams, count);
+}
+
 static void feed_ready(struct courier *c) {
   struct list turn, *link;
   list_move(&c->ready, &turn); // those that wake others or themselves come in the next turn
-  while ((link = list_pop(&turn))) feed_stream(list_item(link, struct stream, ready_link));
-  for (unsigned i = 0; i < pool_workers(c->options.pool); i++) feed_commit(c, i);
+  while (!list_empty(&turn)) {
+    look_ahead(&turn);
+    for (unsigned n = AHEAD_STREAMS; n && (link = list_pop(&turn)); n--) feed_stream(list_item(link, struct stream, ready_link));
+  }
+  for (unsigned i = 0; i < pool_places(c->options.pool); i++) feed_commit(c, i);
 }
 
 void turn_tick(struct loop_timer *timer) {
@@ -164,7 +199,7 @@ void turn_tick(struct loop_timer *timer) {
 
 // As many of those that wait as there is room for jobs.
 static void end_starving(struct courier *c) {
-  for (unsigned i = 0; i < pool_workers(c->options.pool); i++) {
+  for (unsigned i = 0; i < pool_places(c->options.pool); i++) {
     struct courier_worker *w = &c->workers[i];
     struct list *link;
     for (uint32_t n = w->jobs; !w->full && n < COURIER_WORKER_JOBS && (link = list_pop(&w->starved)); n++)

@@ -72,8 +72,10 @@ static bool get_organisations(struct block_decoder *d, struct cursor *c) {
     int64_t step;
     uint32_t rows;
     if (!varint_get_signed(&c->at, c->end, &step) || !varint_get_u32(&c->at, c->end, &rows)) return false;
-    if (rows == 0 || rows > d->header.count - row || (g > 0 && step <= 0)) return false;
-    organisation += (uint64_t)step;
+    uint64_t before = organisation;
+    organisation += (uint64_t)step; // may go round: ids can lie further apart than a step can say
+    if (rows == 0 || rows > d->header.count - row || (g > 0 && (int64_t)organisation <= (int64_t)before))
+      return false;
     while (rows--)
       d->rows[row++].organisation = (int64_t)organisation;
   }

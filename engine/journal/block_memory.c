@@ -74,9 +74,9 @@ void block_memory_index(struct journal_block *block) {
   assert(kept == count);
 }
 
-// The first row whose organisation is at least (or, `behind`, greater than) this one.
-static uint32_t border(const struct journal_block *block, int64_t organisation, bool behind) {
-  uint32_t low = 0, high = block->count;
+// The first row from low on, and below high, whose organisation is at least (or, `behind`, greater than) this one; else high.
+static uint32_t border(const struct journal_block *block, uint32_t low, uint32_t high, int64_t organisation,
+                       bool behind) {
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
     int64_t here = block->rows[middle].organisation;
@@ -88,8 +88,20 @@ static uint32_t border(const struct journal_block *block, int64_t organisation, 
   return low;
 }
 
+static bool begins_at(const struct journal_block *block, int64_t organisation, uint32_t i) {
+  if (i > block->count || (i > 0 && block->rows[i - 1].organisation >= organisation)) return false;
+  return i == block->count || block->rows[i].organisation >= organisation;
+}
+
 void journal_block_rows(const struct journal_block *block, int64_t organisation, uint32_t *from,
                         uint32_t *to) {
-  *from = border(block, organisation, false);
-  *to = border(block, organisation, true);
+  if (!begins_at(block, organisation, *from))
+    *from = border(block, 0, block->count, organisation, false);
+  uint32_t low = *from, step = 1; // most have few rows: in strides that double
+  while (low + step < block->count && block->rows[low + step].organisation == organisation) {
+    low += step;
+    step *= 2;
+  }
+  uint32_t high = low + step < block->count ? low + step : block->count;
+  *to = border(block, low, high, organisation, true);
 }

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "journal/dedupe_lost.h"
 #include "journal/dedupe_parts.h"
 #include "journal/thread.h"
 
@@ -38,6 +39,7 @@ struct dedupe {
   pthread_cond_t wake;
   struct dedupe_set *hot;
   struct dedupe_parts parts;
+  struct dedupe_lost lost;
   uint64_t covered;
   bool stop;
   bool complained; // the thread's: the last write failed, and it was said
@@ -123,6 +125,17 @@ static size_t put_hot(struct dedupe *d, const struct dedupe_group *g) {
   return d->undo_count;
 }
 
+// Those that are lost, and in the hot set all the same. How many are new in all.
+static size_t pardon_hot(struct dedupe *d, const struct dedupe_group *g) {
+  size_t fresh = 0;
+  pthread_mutex_lock(&d->lock);
+  dedupe_lost_pardon(&d->lost, g);
+  pthread_mutex_unlock(&d->lock);
+  for (size_t i = 0; i < g->count; i++)
+    fresh += !g->duplicate[i];
+  return fresh;
+}
+
 size_t dedupe_put(struct dedupe *d, const struct dedupe_group *group) {
   if (!room_to_undo(d, group->count) || !room_in_hot(d, group->count)) return SIZE_MAX;
   if (group->count) memset(group->duplicate, 0, group->count * sizeof *group->duplicate);
@@ -130,14 +143,34 @@ size_t dedupe_put(struct dedupe *d, const struct dedupe_group *group) {
   d->put_ids = group->ids;
   pthread_mutex_lock(&d->lock);
   dedupe_parts_mark(&d->parts, group);
+  bool lost = d->lost.count > 0;
+  dedupe_lost_pardon(&d->lost, group);
   pthread_mutex_unlock(&d->lock);
-  return put_hot(d, group);
+  size_t fresh = put_hot(d, group);
+  return lost ? pardon_hot(d, group) : fresh;
+}
+
+size_t dedupe_forget(struct dedupe *d, const struct record_header *headers, size_t count) {
+  struct dedupe_group group;
+  struct dedupe_key *keys = mem_alloc(count * sizeof *keys);
+  if (!keys) return 0; // they stay duplicates
+  dedupe_group_begin(&group, keys, NULL);
+  for (size_t i = 0; i < count; i++)
+    dedupe_group_add(&group, d, &headers[i]);
+  pthread_mutex_lock(&d->lock);
+  size_t forgotten = dedupe_lost_add(&d->lost, &group);
+  pthread_mutex_unlock(&d->lock);
+  mem_free(keys);
+  return forgotten;
 }
 
 void dedupe_undo(struct dedupe *d) {
   d->hot->count -= d->undo_count;
   while (d->undo_count)
     d->hot->slots[d->undo[--d->undo_count]] = (struct dedupe_key){0};
+  pthread_mutex_lock(&d->lock);
+  dedupe_lost_undo(&d->lost);
+  pthread_mutex_unlock(&d->lock);
 }
 
 void dedupe_settle(struct dedupe *d, uint64_t end, int64_t received_ms) {
@@ -147,6 +180,7 @@ void dedupe_settle(struct dedupe *d, uint64_t end, int64_t received_ms) {
   d->hot_span.newest_ms = received_ms;
   d->hot_span.end = end;
   dedupe_ids_join(&d->hot_span.ids, &d->put_ids);
+  dedupe_lost_settle(&d->lost);
   pthread_mutex_unlock(&d->lock);
 }
 
@@ -304,6 +338,7 @@ struct dedupe *dedupe_open(const struct dedupe_options *options, struct err *err
   }
   d->options = *options;
   pthread_mutex_init(&d->lock, NULL);
+  dedupe_lost_init(&d->lost);
   snprintf(d->folder, sizeof d->folder, "%s", options->folder);
   set_sizes(d);
   d->hot = new_set(d->set_keys);
@@ -328,6 +363,7 @@ void dedupe_close(struct dedupe *d) {
     pthread_cond_destroy(&d->wake);
   }
   dedupe_parts_fini(&d->parts);
+  dedupe_lost_fini(&d->lost);
   if (d->hot) dedupe_part_fini(&(struct dedupe_part){.set = d->hot});
   pthread_mutex_destroy(&d->lock);
   mem_free(d->undo);

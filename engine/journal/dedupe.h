@@ -34,6 +34,10 @@ void dedupe_undo(struct dedupe *dedupe); // takes out what the last put has put 
 // The last put's records are in the journal, which ends at `end` now; received_ms is theirs.
 void dedupe_settle(struct dedupe *dedupe, uint64_t end, int64_t received_ms);
 
+// Damage has taken these records: until they come again, or the next start, they are no duplicates. How many
+// are so newly; any thread.
+size_t dedupe_forget(struct dedupe *dedupe, const struct record_header *headers, size_t count);
+
 uint64_t dedupe_covered(
     struct dedupe *dedupe); // all sequences below are in runs on disk or beyond the window; any thread
 // Since when all identities are known (milliseconds since 1970); INT64_MIN: none was forgotten. Any thread.

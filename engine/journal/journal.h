@@ -17,6 +17,8 @@
 //   A block is one group commit. Its table has one record_header a record, ordered by organisation, then sequence; its frames hold
 //   the records' bytes in that order, so a reader of one organisation unpacks only the frames its records are in.
 //   CRC-32C over header, table and each frame. A damaged block is found by its CRC, skipped to the next magic, counted, logged.
+//   Records of a damaged frame are no duplicates when they are sent again (until a restart, unless their block is read anew then);
+//   which records a damaged table had is not known: as long as their identities are, they stay duplicates.
 #pragma once
 #include "base/err.h"
 #include "journal/record.h"
@@ -82,7 +84,7 @@ void journal_block_unref(struct journal_block *block); // takes NULL
 static inline struct slice journal_block_record(const struct journal_block *b, const struct record_header *row) {
   return slice_make(b->bytes + row->offset, row->length);
 }
-// The rows of one organisation: *from <= i < *to.
+// The rows of one organisation: *from <= i < *to. `*from` is a guess of where they begin, at once found when it is right.
 void journal_block_rows(const struct journal_block *block, int64_t organisation, uint32_t *from, uint32_t *to);
 
 uint64_t journal_head(const struct journal *journal);  // the sequence the next record will get: all below are durable
@@ -97,10 +99,17 @@ struct journal_block *journal_recent(struct journal *journal, uint64_t sequence)
 // given as it is). `done` runs on `loop`. block NULL: there is none below `next`; `next` is where to go on in any case: the
 // block's end, or the head as it was. No block and `next` below the head: memory or descriptors were short, try later
 // from there. `lost`: sequences in [sequence, next) that retention removed or damage made unreadable.
+//
+// With `back` the other way, for lists of what is newest: the last block that has a record of `organisation` and `kinds` below
+// `sequence`, of which a block from disk may hold these records alone. `next` is where to go on: what is below it has not been
+// looked at; none when it is the oldest that is kept. No block and more below: a call looks at so many indexes only, or memory was
+// short.
 struct journal_fetch {
   struct loop *loop;
   uint64_t sequence;
   int64_t organisation;
+  bool back;
+  unsigned kinds; // back: a mask
   void (*done)(struct journal_fetch *fetch);
   struct journal_block *block; // a reference for the caller
   uint64_t next;

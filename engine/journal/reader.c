@@ -1,5 +1,6 @@
 // reader.c - finds the block a reader wants, in memory or by the segments' indexes, and loads what of it is
 // wanted.
+#include "base/crc32c.h"
 #include "base/disk.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -12,8 +13,9 @@
 
 enum {
   ALL_KINDS = (1 << RECORD_KINDS) - 2,
-  HEAD_BYTES = 16 << 10
-}; // HEAD_BYTES: header and table of most blocks, read at once
+  HEAD_BYTES = 16 << 10, // header and table of most blocks, read at once
+  BACK_SEGMENTS = 64,    // whose indexes one call backwards looks at
+};
 
 struct reader {
   struct journal *journal;
@@ -88,19 +90,43 @@ static enum block_result read_table(struct reader *r, bool all) {
   return result == BLOCK_GOOD ? block_decode_table(&r->decoder, &header, r->stored + sizeof header) : result;
 }
 
-static const char *stored_frame(const struct block_frame *f, void *arg) {
-  struct reader *r = arg;
+// The frame's bytes into `stored`, if they are not there yet.
+static enum block_result read_frame(struct reader *r, const struct block_frame *f) {
   bool there =
       f->stored_at >= r->stored_at && f->stored_at + (uint64_t)f->stored <= r->stored_at + r->stored_len;
-  if (!there && read_part(r, f->stored_at, f->stored) != BLOCK_GOOD) return NULL;
-  return r->stored + (f->stored_at - r->stored_at);
+  return there ? BLOCK_GOOD : read_part(r, f->stored_at, f->stored);
 }
 
-static void note_damage(struct reader *r) {
+static const char *stored_frame(const struct block_frame *f, void *arg) {
+  struct reader *r = arg;
+  return read_frame(r, f) == BLOCK_GOOD ? r->stored + (f->stored_at - r->stored_at) : NULL;
+}
+
+static bool is_damaged(struct reader *r, const struct block_frame *f) {
+  enum block_result result = read_frame(r, f);
+  if (result == BLOCK_GOOD && crc32c(0, r->stored + (f->stored_at - r->stored_at), f->stored) != f->crc)
+    result = BLOCK_DAMAGED;
+  return result == BLOCK_DAMAGED;
+}
+
+// The records of damaged frames may be sent again, whoever was the first to meet the damage: their table is
+// whole.
+static size_t forget_lost(struct reader *r) {
+  const struct block_decoder *d = &r->decoder;
+  size_t forgotten = 0;
+  for (const struct block_frame *f = d->frames; f < d->frames + d->header.frames; f++)
+    if (is_damaged(r, f)) forgotten += dedupe_forget(r->journal->dedupe, d->rows + f->row, f->rows);
+  return forgotten;
+}
+
+// With a damaged table nobody knows which records they were: they stay duplicates.
+static void note_damage(struct reader *r, bool table) {
   if (!segment_mark_damage(r->segment, r->entry.offset)) return;
   atomic_fetch_add(&r->journal->damaged, 1);
-  log_warn("segment=%s doing=read error=\"damaged block\" offset=%u first=%llu records=%u", r->segment->path,
-           r->entry.offset, (unsigned long long)r->entry.first, r->entry.count);
+  log_warn(
+      "segment=%s doing=read error=\"damaged block\" offset=%u first=%llu records=%u may_be_sent_again=%zu",
+      r->segment->path, r->entry.offset, (unsigned long long)r->entry.first, r->entry.count,
+      table ? 0 : forget_lost(r));
 }
 
 // The wanted rows in the decoder's table: *from <= i < *to.
@@ -109,6 +135,21 @@ static void wanted_rows(const struct block_decoder *d, int64_t organisation, uin
   *from = 0;
   *to = table.count;
   if (organisation != JOURNAL_ALL) journal_block_rows(&table, organisation, from, to);
+}
+
+// Narrows *from <= i < *to to what lies between the first and the last row of the kinds and below `sequence`;
+// all of the block again where that is of several organisations, for only a whole one may have these.
+static void narrow(const struct record_header *rows, uint32_t count, uint32_t *from, uint32_t *to,
+                   const struct journal_fetch *f) {
+  uint32_t first = *to, end = *from;
+  for (uint32_t i = *from; i < *to; i++) {
+    if (!(f->kinds & 1u << rows[i].kind) || rows[i].sequence >= f->sequence) continue;
+    if (first > i) first = i;
+    end = i + 1;
+  }
+  bool several = first < end && rows[first].organisation != rows[end - 1].organisation;
+  *from = several ? 0 : first;
+  *to = several ? count : end;
 }
 
 static bool has_later(const struct block_decoder *d, uint32_t from, uint32_t to, uint64_t sequence) {
@@ -122,18 +163,19 @@ static bool has_later(const struct block_decoder *d, uint32_t from, uint32_t to,
 static enum block_result load(struct reader *r, const struct journal_fetch *f, struct journal_block **block,
                               uint64_t *lost) {
   uint32_t from, to, lost_rows = 0;
-  enum block_result result = read_table(r, f->organisation == JOURNAL_ALL);
+  enum block_result result = read_table(r, f->organisation == JOURNAL_ALL && !f->back);
   if (result == BLOCK_DAMAGED) {
-    note_damage(r);
+    note_damage(r, true);
     uint64_t from_here = r->entry.first > f->sequence ? r->entry.first : f->sequence;
     *lost += r->entry.first + r->entry.count - from_here;
   }
   if (result != BLOCK_GOOD) return result;
   wanted_rows(&r->decoder, f->organisation, &from, &to);
-  if (!has_later(&r->decoder, from, to, f->sequence)) return BLOCK_GOOD;
+  if (f->back) narrow(r->decoder.rows, r->decoder.header.count, &from, &to, f);
+  if (f->back ? from >= to : !has_later(&r->decoder, from, to, f->sequence)) return BLOCK_GOOD;
   *block = block_decode_rows(&r->decoder, from, to, stored_frame, r, &lost_rows);
   if (!*block) return BLOCK_NO_MEMORY;
-  if (lost_rows) note_damage(r);
+  if (lost_rows) note_damage(r, false);
   *lost += lost_rows;
   if ((*block)->count) return BLOCK_GOOD;
   journal_block_unref(*block);
@@ -204,7 +246,7 @@ static void search_disk(struct reader *r, struct search *s) {
 }
 
 static bool of_interest(const struct journal_block *block, const struct journal_fetch *f) {
-  uint32_t from, to;
+  uint32_t from = 0, to;
   if (f->organisation == JOURNAL_ALL) return true;
   journal_block_rows(block, f->organisation, &from, &to);
   return from < to && block->rows[to - 1].sequence >= f->sequence;
@@ -221,6 +263,78 @@ static void search_memory(struct reader *r, struct search *s) {
   }
 }
 
+// ---- backwards ----
+
+static bool has_earlier(const struct journal_block *block, const struct journal_fetch *f) {
+  uint32_t from = 0, to = block->count;
+  if (f->organisation != JOURNAL_ALL) journal_block_rows(block, f->organisation, &from, &to);
+  narrow(block->rows, block->count, &from, &to, f);
+  return from < to;
+}
+
+static void back_in_memory(struct reader *r, struct search *s, uint64_t first) {
+  for (struct journal_block *block;
+       !s->fetch->block && s->at > first && (block = recent_find(&r->journal->recent, s->at - 1));) {
+    s->at = block->first;
+    if (has_earlier(block, s->fetch))
+      s->fetch->block = block;
+    else
+      journal_block_unref(block);
+  }
+}
+
+// As next_candidate, the other way.
+static bool candidate_before(struct reader *r, struct search *s, struct segment *segment) {
+  bool found = false;
+  if (!segments_lock(&r->journal->segments, segment, NULL)) {
+    s->stuck = access(segment->path, F_OK) == 0;
+    return false;
+  }
+  const struct org_index *index = &segment->index;
+  size_t i = org_index_find(index, s->at - 1);
+  if (i < index->count && index->blocks[i].first < s->at) i++;
+  while (i-- > 0 && !found) {
+    s->at = index->blocks[i].first;
+    found = org_index_count(index, i, s->fetch->organisation, s->fetch->kinds) > 0;
+    if (found) r->entry = index->blocks[i];
+  }
+  if (found) segment_hold(segment);
+  pthread_mutex_unlock(&segment->lock);
+  return found;
+}
+
+static void back_in_segment(struct reader *r, struct search *s, struct segment *segment) {
+  uint64_t lost = 0, from = s->at;
+  for (; !s->fetch->block && !s->stuck && s->at > segment->first && candidate_before(r, s, segment);
+       from = s->at) {
+    r->segment = segment;
+    s->stuck = load(r, s->fetch, &s->fetch->block, &lost) == BLOCK_NO_MEMORY;
+    if (s->stuck) s->at = from; // it is still to be looked at
+    segment_release(segment);
+  }
+  if (!s->fetch->block && !s->stuck && s->at > segment->first) s->at = segment->first;
+}
+
+static void back_on_disk(struct reader *r, struct search *s, uint64_t first) {
+  for (int n = 0; n < BACK_SEGMENTS && !s->fetch->block && !s->stuck && s->at > first; n++) {
+    struct segment *segment = segments_find(&r->journal->segments, s->at - 1);
+    bool before = segment && segment->first < s->at;
+    if (before) back_in_segment(r, s, segment);
+    segment_unref(segment);
+    if (!before) s->at = first;
+  }
+}
+
+static void fetch_back(struct reader *r, struct journal_fetch *f) {
+  uint64_t head = atomic_load(&r->journal->head), first = atomic_load(&r->journal->first);
+  struct search s = {.fetch = f, .at = f->sequence < head ? f->sequence : head};
+  f->block = NULL;
+  f->lost = 0;
+  back_in_memory(r, &s, first);
+  if (!f->block) back_on_disk(r, &s, first);
+  f->next = s.at > first ? s.at : first;
+}
+
 // What lies between the last block and the head: nothing, or what a start could not read.
 static void reach_head(struct reader *r, struct search *s, uint64_t head) {
   const struct journal *j = r->journal;
@@ -230,6 +344,10 @@ static void reach_head(struct reader *r, struct search *s, uint64_t head) {
 }
 
 void reader_fetch(struct reader *r, struct journal_fetch *f) {
+  if (f->back) {
+    fetch_back(r, f);
+    return;
+  }
   uint64_t head = atomic_load(&r->journal->head), first = atomic_load(&r->journal->first);
   struct search s = {.fetch = f, .at = f->sequence};
   f->block = NULL;

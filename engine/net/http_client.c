@@ -50,6 +50,7 @@ struct http_client {
   const struct egress *egress;
   CURLM *multi;
   struct http_poll poll;
+  struct http_identities *identities; // made when the first request has a certificate
   struct list idle, busy;
   size_t idle_count;
   bool telling; // `done` runs somewhere above
@@ -300,14 +301,22 @@ static bool set_particulars(struct transfer *t, const struct http_send *send) {
   return true;
 }
 
+static bool set_identity(struct transfer *t, const struct http_send *send, struct err *err) {
+  struct http_client *client = t->client;
+  t->particular = true;
+  if (!client->identities && !(client->identities = http_identities_new()))
+    return err_set(err, "out of memory");
+  const struct http_identity *identity = http_identities_read(client->identities, send->client_certificate,
+                                                              send->client_key, clock_mono_ms(), err);
+  return identity && (http_identity_set(t->easy, identity) || err_set(err, "out of memory"));
+}
+
 static bool fill(struct transfer *t, const struct http_send *send, struct err *err) {
   long timeout_ms = send->timeout_ms ? (long)send->timeout_ms : TIMEOUT_MS;
   if (!set_url(t, send->url, err) || !set_headers(t, send, err)) return false;
   curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, timeout_ms);
   if (!set_method(t, send) || !set_particulars(t, send)) return err_set(err, "out of memory");
-  t->particular |= send->client_certificate != NULL;
-  return !send->client_certificate ||
-         http_identity_set(t->easy, send->client_certificate, send->client_key, err);
+  return !send->client_certificate || set_identity(t, send, err);
 }
 
 // Telling how it went
@@ -364,6 +373,7 @@ static void destroy(struct http_client *client) {
     }
   if (client->multi) curl_multi_cleanup(client->multi);
   http_poll_fini(&client->poll);
+  http_identities_free(client->identities);
   mem_free(client);
 }
 

@@ -155,15 +155,13 @@ static const char *refusal_detail(const struct http_guarded *c, int status, char
   const struct http_guard_limits *limits = &c->guard->limits;
   switch (status) {
   case 400:
-    return "the request line or a header is malformed";
+    return "the request line, a header or a chunk of the body is malformed";
   case 408:
     snprintf(out, room, "the request was not whole within %u ms; send it faster or in smaller parts",
              limits->request_ms);
     return out;
   case 413:
-    snprintf(out, room,
-             "the body is longer than %zu bytes, or its chunks are malformed; send several smaller requests",
-             limits->max_body);
+    snprintf(out, room, HTTP_GUARD_TOO_LONG, limits->max_body);
     return out;
   case 417:
     return "of the Expect header, only 100-continue is understood";
@@ -173,7 +171,7 @@ static const char *refusal_detail(const struct http_guarded *c, int status, char
   case 503:
     return "too many connections or request bodies at once; try again a little later";
   default:
-    return "this method is not known; use GET, HEAD, POST, PUT, PATCH or DELETE";
+    return "this method is not known; use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS";
   }
 }
 
@@ -227,11 +225,14 @@ static void soon(struct http_guarded *c) {
   event_active(c->guard->soon, EV_TIMEOUT, 0);
 }
 
-static void expect(struct http_guarded *c, struct evbuffer *input) {
+// How long the request is going to be, by its head. False: too long. What does not say so is found out when it has come.
+static bool expect(struct http_guarded *c, struct evbuffer *input) {
   struct evbuffer_iovec head;
-  if (evbuffer_peek(input, -1, NULL, &head, 1) != 1) return;
-  size_t bytes = http_head_request_bytes(head.iov_base, head.iov_len);
-  if (bytes <= c->guard->max_request) c->expected = bytes;
+  if (evbuffer_peek(input, -1, NULL, &head, 1) != 1) return true;
+  size_t body, bytes = http_head_request_bytes(head.iov_base, head.iov_len, &body);
+  if (body > c->guard->limits.max_body) return false;
+  c->expected = bytes;
+  return true;
 }
 
 // Room for the rest of the request in one piece: so its body need not be copied to get there. What is only promised takes
@@ -285,10 +286,10 @@ static void input_changed(struct evbuffer *input, const struct evbuffer_cb_info 
   }
   c->receiving += info->n_added;
   g->held += info->n_added;
-  if (c->receiving == info->n_added && c->phase == WAITING) expect(c, input);
+  bool begins = c->receiving == info->n_added;
   if (c->phase != WAITING) { // requests ahead of their turn; evhttp reads on after its answer
     if (c->receiving > LIMIT_HEADERS_BYTES) bufferevent_disable(c->bev, EV_READ);
-  } else if (c->receiving > g->max_request) {
+  } else if ((begins && !expect(c, input)) || c->receiving > g->max_request) {
     refuse(c, 413);
   } else if (c->receiving > LIMIT_HEADERS_BYTES && g->held > g->limits.bodies_bytes) {
     refuse(c, 503);
@@ -313,6 +314,7 @@ static void output_changed(struct evbuffer *output, const struct evbuffer_cb_inf
   sscanf(head, "HTTP/%*d.%*d %d", &status);
   if (status == 100) return;
   if (status == 400 && c->receiving > LIMIT_HEADERS_BYTES) status = 431;
+  if (status == 413) status = 400; // it is not given a bound of bodies, and says so of malformed chunks too
   c->refuse = status ? status : 501; // evhttp has no number for an unknown method
   soon(c);
 }

@@ -26,6 +26,9 @@ struct http_guard_limits {
   uint32_t linger_ms; // how long a refused client may go on sending
 };
 
+#define HTTP_GUARD_TOO_LONG                                                                                  \
+  "the body is longer than %zu bytes; send several smaller requests" // its 413: max_body
+
 struct http_guard *http_guard_new(struct loop *loop, struct evhttp *http, struct evconnlistener *listener,
                                   const struct http_guard_limits *limits, struct err *err);
 void http_guard_free(struct http_guard *guard); // takes NULL; after http_guard_drain and evhttp_free

@@ -11,6 +11,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
@@ -62,6 +63,8 @@ static enum http_method method_of(struct evhttp_request *request) {
     return HTTP_DELETE;
   case EVHTTP_REQ_HEAD:
     return HTTP_HEAD;
+  case EVHTTP_REQ_OPTIONS:
+    return HTTP_OPTIONS;
   default:
     return HTTP_GET; // evhttp lets no others in
   }
@@ -76,19 +79,21 @@ static bool is_loopback(const struct sockaddr *address) {
   return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
 }
 
-// What evhttp lets pass although two readers might see different ends of the request (RFC 9112, 6.3). NULL:
-// nothing.
+// What evhttp lets pass although two readers might see different ends of the request (RFC 9112, 6.3), or
+// different hosts (3.2). NULL: nothing.
 static const char *framing_fault(const struct http_request *r) {
   const struct evkeyvalq *headers = evhttp_request_get_input_headers(r->evhttp);
-  const char *length = NULL, *coding = NULL;
+  const char *length = NULL, *coding = NULL, *host = NULL;
   for (const struct evkeyval *h = headers->tqh_first; h; h = h->next.tqe_next) {
     const char **seen = !strcasecmp(h->key, "content-length")      ? &length
                         : !strcasecmp(h->key, "transfer-encoding") ? &coding
+                        : !strcasecmp(h->key, "host")              ? &host
                                                                    : NULL;
     if (!seen) continue;
-    if (*seen) return "Content-Length or Transfer-Encoding is given twice";
+    if (*seen) return "Content-Length, Transfer-Encoding or Host is given twice";
     *seen = h->value;
   }
+  if (!host && (r->evhttp->major > 1 || r->evhttp->minor > 0)) return "the Host header is missing";
   if (length && coding) return "both Content-Length and Transfer-Encoding are given";
   if (length && (!*length || strspn(length, "0123456789") != strlen(length)))
     return "Content-Length is no number";
@@ -112,6 +117,8 @@ static void hand_on(struct http_request *r) {
   if (fault) {
     r->close = true; // where the next request begins is anyone's guess
     http_answer_problem(r, 400, "%s", fault);
+  } else if (evbuffer_get_length(evhttp_request_get_input_buffer(r->evhttp)) > r->server->options.max_body) {
+    http_answer_problem(r, 413, HTTP_GUARD_TOO_LONG, r->server->options.max_body);
   } else if (!decode_path(r)) {
     http_answer_problem(r, 400, "the path must begin with / and be percent-encoded text");
   } else {
@@ -286,6 +293,7 @@ static struct http_guard_limits guard_limits(const struct http_server_options *o
 
 static bool start(struct http_server *server, struct err *err) {
   struct http_guard_limits limits = guard_limits(&server->options);
+  server->options.max_body = limits.max_body;
   struct evconnlistener *listener = http_listen(loop_base(server->loop), server->options.listen, err);
   if (!listener) return false;
   server->evhttp = evhttp_new(loop_base(server->loop));
@@ -295,9 +303,10 @@ static bool start(struct http_server *server, struct err *err) {
   }
   server->listener = listener;
   evhttp_set_max_headers_size(server->evhttp, LIMIT_HEADERS_BYTES);
-  evhttp_set_max_body_size(server->evhttp, (ev_ssize_t)limits.max_body);
+  evhttp_set_max_body_size(server->evhttp, EV_SSIZE_MAX); // the guard bounds bodies
   evhttp_set_allowed_methods(server->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
-                                                 EVHTTP_REQ_PUT | EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE);
+                                                 EVHTTP_REQ_PUT | EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE |
+                                                 EVHTTP_REQ_OPTIONS);
   evhttp_set_gencb(server->evhttp, request_came, server);
   server->guard = http_guard_new(server->loop, server->evhttp, listener, &limits, err);
   return server->guard != NULL;

@@ -20,7 +20,8 @@ enum http_method {
   HTTP_PUT = 4,
   HTTP_PATCH = 8,
   HTTP_DELETE = 16,
-  HTTP_HEAD = 32
+  HTTP_HEAD = 32,
+  HTTP_OPTIONS = 64
 };
 
 struct http_server_options {

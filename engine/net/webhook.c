@@ -4,7 +4,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,10 +17,15 @@ enum {
 static const char secret_prefix[] = "whsec_", version[] = "v1,";
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static EVP_MAC *hmac; // fetched once: a fetch costs more than a short message
-
-static void fetch_hmac(void) {
+// Fetched once: a fetch costs more than a short message. NULL: out of memory; the next one may go well.
+static EVP_MAC *fetch_hmac(void) {
+  static _Atomic(EVP_MAC *) kept;
+  EVP_MAC *hmac = atomic_load(&kept), *before = NULL;
+  if (hmac) return hmac;
   hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+  if (!hmac || atomic_compare_exchange_strong(&kept, &before, hmac)) return hmac;
+  EVP_MAC_free(hmac); // another thread was first
+  return before;
 }
 
 // Base64 with its padding or without it.
@@ -58,14 +63,13 @@ bool webhook_check_secret(const char *secret, struct err *err) {
 
 static bool mac_of(struct slice key, const char *id, int64_t timestamp_s, struct slice body,
                    unsigned char out[MAC_BYTES]) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
   static char digest[] = "SHA256";
-  pthread_once(&once, fetch_hmac);
   const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
                                OSSL_PARAM_construct_end()};
   char middle[32];
   int middle_len = snprintf(middle, sizeof middle, ".%lld.", (long long)timestamp_s);
   size_t len;
+  EVP_MAC *hmac = fetch_hmac();
   EVP_MAC_CTX *context = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
   bool ok = context && EVP_MAC_init(context, (const unsigned char *)key.at, key.len, params) &&
             EVP_MAC_update(context, (const unsigned char *)id, strlen(id)) &&

@@ -164,10 +164,12 @@ static bool read_script_time(struct reading *r, const struct field *f) {
 
 static bool read_isolation(struct reading *r, const struct field *f) {
   const char *text = text_of(r, f);
-  if (!text || strcmp(text, "shared") == 0) return text != NULL;
-  if (strcmp(text, "organisation") == 0)
-    return fault(r, f->name, "isolation = \"organisation\" is not in this version: use \"shared\"");
-  return fault(r, f->name, "isolation must be \"shared\"");
+  if (!text) return false;
+  bool organisation = strcmp(text, "organisation") == 0;
+  if (!organisation && strcmp(text, "shared") != 0)
+    return fault(r, f->name, "isolation must be \"shared\" or \"organisation\"");
+  *(bool *)member_of(r, f) = organisation;
+  return true;
 }
 
 static bool read_tls(struct reading *r, const struct field *f) {
@@ -226,7 +228,7 @@ static const struct field fields[] = {
     {NULL, "portal", read_text, MEMBER(portal), 0, 0},
     {NULL, "workers", read_count, MEMBER(workers), 1, 256},
     {NULL, "couriers", read_count, MEMBER(couriers), 1, 256},
-    {NULL, "isolation", read_isolation, 0, 0, 0, 0},
+    {NULL, "isolation", read_isolation, MEMBER(isolated), 0, 0},
     {"journal", "kind", read_journal_kind, 0, 0, 0, 0},
     {"journal", "retention", read_retention, MEMBER(retention_ms), HOURS(1), HOURS(24 * 3650)},
     {"journal", "compression", read_compression, MEMBER(zstd_level), 0, 0},

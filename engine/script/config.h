@@ -10,6 +10,7 @@ struct config {
   char listen[128];
   char data[512], scripts[512], sinks[512], portal[512]; // relative ones count from the working folder
   unsigned workers, couriers;                            // default: one a core
+  bool isolated;                                         // a worker an organisation
   int64_t retention_ms;
   int zstd_level; // 0: none
   struct egress egress;

@@ -80,6 +80,7 @@ static int base_tostring(lua_State *L) {
 static int base_tonumber(lua_State *L) {
   int type = lua_type(L, 1);
   if (lua_gettop(L) == 1 && (type == LUA_TNUMBER || lua_value_tag(L, 1) == LUA_VALUE_EXACT)) return 1;
+  if (type == LUA_TSTRING) lua_state_work(lua_state_of(L), lua_objlen(L, 1));
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, 1);

@@ -88,7 +88,8 @@ static bool write_text(struct encoder *e, const struct record_number *number) {
 static bool write_number(struct encoder *e, double number) {
   const struct record_number *known = record_numbers_find(e->numbers, number);
   if (known) return write_text(e, known);
-  if (fabs(number) < 0x1p53 && (double)(int64_t)number == number)
+  bool negative_zero = number == 0 && signbit(number);
+  if (!negative_zero && fabs(number) < 0x1p53 && (double)(int64_t)number == number)
     return fits(e, json_write_integer(e->out, (int64_t)number));
   if (isfinite(number)) return fits(e, json_write_real(e->out, number));
   return fail(e, isnan(number) ? "is not a number (NaN)" : "is infinite");

@@ -39,6 +39,14 @@ struct slice lua_exact_digits(lua_State *L, int index) {
   return slice_make(exact->digits, exact->len);
 }
 
+void lua_exact_to_text(lua_State *L, int index) {
+  struct slice digits = lua_exact_digits(L, index);
+  if (!digits.at) return;
+  if (index < 0) index += lua_gettop(L) + 1;
+  lua_pushlstring(L, digits.at, digits.len);
+  lua_replace(L, index);
+}
+
 static int compare_digits(struct slice a, struct slice b) {
   bool a_negative = a.at[0] == '-', b_negative = b.at[0] == '-';
   if (a_negative != b_negative) return a_negative ? -1 : 1;
@@ -90,6 +98,7 @@ static int compare(lua_State *L) {
   return 1;
 }
 
+// With a number Lua does not come here: it orders values of one type only.
 static int meta_lt(lua_State *L) {
   lua_pushboolean(L, order_of(L) < 0);
   return 1;
@@ -98,6 +107,10 @@ static int meta_lt(lua_State *L) {
 static int meta_le(lua_State *L) {
   lua_pushboolean(L, order_of(L) <= 0);
   return 1;
+}
+
+static int meta_len(lua_State *L) {
+  return luaL_error(L, "attempt to get length of a number value");
 }
 
 static void push_text(lua_State *L, int index) {
@@ -123,17 +136,11 @@ static int meta_arithmetic(lua_State *L) {
 }
 
 void lua_exact_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"__lt", meta_lt},
-                                     {"__le", meta_le},
-                                     {"__concat", meta_concat},
-                                     {"__add", meta_arithmetic},
-                                     {"__sub", meta_arithmetic},
-                                     {"__mul", meta_arithmetic},
-                                     {"__div", meta_arithmetic},
-                                     {"__mod", meta_arithmetic},
-                                     {"__pow", meta_arithmetic},
-                                     {"__unm", meta_arithmetic},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"__lt", meta_lt},          {"__le", meta_le},          {"__concat", meta_concat},
+      {"__len", meta_len},        {"__add", meta_arithmetic}, {"__sub", meta_arithmetic},
+      {"__mul", meta_arithmetic}, {"__div", meta_arithmetic}, {"__mod", meta_arithmetic},
+      {"__pow", meta_arithmetic}, {"__unm", meta_arithmetic}, {NULL, NULL}};
   lua_newtable(L);
   luaL_register(L, NULL, methods);
   lua_rawseti(L, LUA_REGISTRYINDEX, SLOT_EXACT);

@@ -220,8 +220,21 @@ static void explain_nil(struct lua_state *s, struct slice line, const struct stu
   }
 }
 
+// Lua orders values of one type only. What is a userdata to it: integers beyond 2^53, a record's tables,
+// null.
+static bool explain_order(char *text, size_t room) {
+  if (strcmp(text, "attempt to compare number with userdata") != 0 &&
+      strcmp(text, "attempt to compare userdata with number") != 0)
+    return false;
+  snprintf(text, room,
+           "an integer beyond 2^53 is ordered by compare(a, b), as in compare(rec.id, 5) > 0; a table or "
+           "null has no order");
+  return true;
+}
+
 void lua_explain(struct lua_state *s, uint32_t line, char *text, size_t room) {
   struct stumble stumble;
+  if (explain_order(text, room)) return;
   if (!read_stumble(text, &stumble)) return;
   if (strcmp(stumble.what, "global") == 0)
     explain_global(s->L, stumble.name, text, room);

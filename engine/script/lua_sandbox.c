@@ -3,6 +3,7 @@
 #include "script/lua_base.h"
 #include "script/lua_encode.h"
 #include "script/lua_exact.h"
+#include "script/lua_hash.h"
 #include "script/lua_search.h"
 #include "script/lua_string.h"
 #include "script/lua_text.h"
@@ -12,7 +13,7 @@
 #include <lualib.h>
 
 static const char *const base_names[] = {"assert", "error", "select", "rawequal", "setmetatable", NULL};
-static const char *const string_names[] = {"byte", "char", "len", "lower", "upper", "reverse", "sub", NULL};
+static const char *const string_names[] = {"byte", "char", "len", "sub", NULL};
 static const char *const table_names[] = {"insert", "remove", NULL};
 static const char *const math_names[] = {"abs",   "acos", "asin",  "atan", "atan2", "ceil", "cos",   "cosh",
                                          "deg",   "exp",  "floor", "fmod", "frexp", "huge", "ldexp", "log",
@@ -51,20 +52,50 @@ static int call_nested(lua_State *L) {
 }
 
 static int table_sort(lua_State *L) {
+  enum { SORT_STEPS = 64 }; // an element, in a list of thousands
   luaL_checktype(L, 1, LUA_TTABLE);
   if (lua_objlen(L, 1) > LIMIT_SCRIPT_SORT)
     return luaL_error(L, "table.sort takes at most %d elements", LIMIT_SCRIPT_SORT);
+  lua_state_work(lua_state_of(L), lua_objlen(L, 1) * SORT_STEPS);
   return call_nested(L);
 }
 
-// For built-in functions of a list: a record's is copied for them. Upvalue: the function.
-static int call_with_list(lua_State *L) {
+// A record's list at 1 is copied for a function that takes plain ones.
+static void take_list(lua_State *L) {
   uint32_t entry;
   if (record_proxy_entry(L, 1, &entry)) {
     record_proxy_copy(L, entry);
     lua_replace(L, 1);
+  } else if (lua_istable(L, 1)) {
+    lua_state_work(lua_state_of(L), lua_objlen(L, 1) * 4);
   }
+}
+
+// Upvalue: the built-in unpack.
+static int sandbox_unpack(lua_State *L) {
+  take_list(L);
   return call_nested(L);
+}
+
+static int table_concat(lua_State *L) {
+  size_t len;
+  luaL_Buffer out;
+  take_list(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const char *separator = luaL_optlstring(L, 2, "", &len);
+  int64_t from = luaL_optint(L, 3, 1), to = luaL_optint(L, 4, (int)lua_objlen(L, 1));
+  luaL_buffinit(L, &out);
+  for (int64_t i = from; i <= to; i++) {
+    if (i > from) luaL_addlstring(&out, separator, len);
+    lua_rawgeti(L, 1, (int)i);
+    lua_exact_to_text(L, -1);
+    if (!lua_isstring(L, -1))
+      return luaL_error(L, "invalid value (%s) at index %d in table for 'concat'", lua_base_type(L, -1),
+                        (int)i);
+    luaL_addvalue(&out);
+  }
+  luaL_pushresult(&out);
+  return 1;
 }
 
 static int sandbox_getmetatable(lua_State *L) {
@@ -140,12 +171,15 @@ static void open_libraries(lua_State *L) {
   lua_pushvalue(L, -3);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 2);
+  lua_string_push_library(L);
   lua_state_set_global(L, "string");
+  lua_pop(L, 1);
 
   lua_newtable(L);
   copy_names(L, LUA_TABLIBNAME, table_names);
   set_over(L, LUA_TABLIBNAME, "sort", table_sort);
-  set_over(L, LUA_TABLIBNAME, "concat", call_with_list);
+  lua_pushcfunction(L, table_concat);
+  lua_setfield(L, -2, "concat");
   lua_state_set_global(L, "table");
 
   lua_newtable(L);
@@ -163,7 +197,7 @@ static void open_functions(lua_State *L) {
     lua_setfield(L, -3, *name);
   }
   lua_getfield(L, -1, "unpack");
-  lua_pushcclosure(L, call_with_list, 1);
+  lua_pushcclosure(L, sandbox_unpack, 1);
   lua_setfield(L, -3, "unpack");
   lua_pop(L, 1);
   luaL_register(L, NULL, own);
@@ -193,6 +227,7 @@ void lua_sandbox_open(lua_State *L) {
   lua_base_open(L);
   lua_exact_open(L);
   lua_time_open(L);
+  lua_hash_open(L);
   lua_encode_open(L);
   record_proxy_open(L);
   close_globals(L);

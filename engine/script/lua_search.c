@@ -1,4 +1,5 @@
 #include "script/lua_search.h"
+#include "script/lua_exact.h"
 #include "script/lua_pattern.h"
 
 #include <math.h>
@@ -7,6 +8,9 @@ enum { NEAR_BYTES = 256 }; // so short a text is searched by hand
 
 static struct slice check_text(lua_State *L, int index) {
   struct slice text;
+  text.at = lua_tolstring(L, index, &text.len);
+  if (text.at) return text;
+  lua_exact_to_text(L, index);
   text.at = luaL_checklstring(L, index, &text.len);
   return text;
 }
@@ -146,6 +150,7 @@ static void add_replacement(struct lua_pattern *m, luaL_Buffer *out, int type) {
     add(out, m->from, m->to);
     return;
   }
+  lua_exact_to_text(L, -1);
   if (!lua_isstring(L, -1)) luaL_error(L, "invalid replacement value (a %s)", luaL_typename(L, -1));
   luaL_addvalue(out);
 }
@@ -176,6 +181,7 @@ static size_t replace(struct lua_pattern *m, luaL_Buffer *out, int type, size_t 
 
 static int search_gsub(lua_State *L) {
   struct slice subject = check_text(L, 1), pattern = check_text(L, 2);
+  lua_exact_to_text(L, 3);
   int type = lua_type(L, 3);
   size_t most = check_count(L, 4, subject.len + 1);
   luaL_argcheck(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE,

@@ -9,12 +9,19 @@
 #include "script/lua_text.h"
 
 #include <luajit.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 // Every chunk has this name, so that a position in front of a message is known for what it is.
 #define CHUNK "script"
 
 enum { FIRST_BYTES = 64 << 10 }; // more than a new state takes
+
+static _Atomic uint64_t *calls_begun; // NULL: nobody counts
+
+void lua_state_count_calls(_Atomic uint64_t *count) {
+  calls_begun = count;
+}
 
 static void *allocate(void *arg, void *at, size_t old, size_t size) {
   struct lua_state *s = arg;
@@ -37,7 +44,7 @@ static void tick(lua_State *L, lua_Debug *at) {
   struct lua_state *s = lua_state_of(L);
   (void)at;
   if (!lua_state_worn(s)) {
-    uint64_t now = clock_mono_ns();
+    uint64_t now = s->processor_time ? clock_thread_ns() : clock_mono_ns();
     if (!s->deadline_ns) s->deadline_ns = now + (uint64_t)s->call_ms * 1000000u;
     if (now < s->deadline_ns) return;
     s->timed_out = true;
@@ -113,6 +120,7 @@ struct lua_state *lua_state_new(const struct script_limits *limits, struct err *
     return NULL;
   }
   s->call_ms = limits && limits->call_ms ? limits->call_ms : LIMIT_SCRIPT_MS;
+  s->processor_time = limits && limits->processor_time;
   if (!has_room()) goto fail;
   s->L = lua_newstate(allocate, s);
   if (!s->L) goto fail;
@@ -164,6 +172,7 @@ static void read_message(struct lua_state *s, struct lua_failure *failure) {
     if (line) failure->line = line;
     lua_text_clean(text, failure->text, sizeof failure->text);
     lua_explain(s, failure->line, failure->text, sizeof failure->text);
+    if (!failure->text[0]) snprintf(failure->text, sizeof failure->text, "error value is an empty text");
   } else {
     snprintf(failure->text, sizeof failure->text, "error value is a %s", lua_base_type(L, -1));
   }
@@ -187,6 +196,8 @@ static void read_failure(struct lua_state *s, int status, struct lua_failure *fa
 }
 
 bool lua_state_call(struct lua_state *s, int args, int results, struct lua_failure *failure) {
+  if (calls_begun)
+    atomic_store_explicit(calls_begun, atomic_load_explicit(calls_begun, memory_order_relaxed) + 1, memory_order_relaxed);
   s->deadline_ns = 0;
   s->depth = 0;
   s->error_line = 0;

@@ -34,6 +34,7 @@ struct lua_state {
   struct slice source; // as loaded, for messages; the state's own copy
   struct lua_memory memory;
   uint32_t call_ms;
+  bool processor_time; // as in script_limits
   uint64_t deadline_ns; // of the running call; 0: not asked yet
   uint64_t work;        // steps that C code told of since it last looked at the clock
   bool timed_out;
@@ -88,6 +89,9 @@ void lua_state_go_on(struct lua_state *s);
 // Compiles source text and runs it; the one value it returns stays on the stack. "name:line: what is wrong",
 // and nothing pushed.
 bool lua_state_load(struct lua_state *s, const char *name, struct slice source, struct err *err);
+
+// Every lua_state_call that begins in this process goes up there from now on.
+void lua_state_count_calls(_Atomic uint64_t *count);
 
 // As lua_pcall: a function and `args` values on the stack are replaced by `results` values. The only door
 // through which a script's code runs: the time limit starts anew. False: nothing is left of them, and

@@ -15,8 +15,25 @@ static int pass_on(lua_State *L) {
   return lua_gettop(L);
 }
 
+// The same for one that works through a text, which may be long.
+static int work_through(lua_State *L) {
+  size_t len;
+  luaL_checklstring(L, 1, &len); // here, where an error tells the function's name
+  lua_state_work(lua_state_of(L), len / 4);
+  return pass_on(L);
+}
+
+// The same for an exact integer as the text.
+static int of_text(lua_State *L) {
+  lua_exact_to_text(L, 1);
+  luaL_checkstring(L, 1); // here, where the function's name is known
+  return pass_on(L);
+}
+
 static int string_rep(lua_State *L) {
   size_t len, separator = 0;
+  lua_exact_to_text(L, 1);
+  lua_exact_to_text(L, 3);
   luaL_checklstring(L, 1, &len);
   lua_Number count = luaL_checknumber(L, 2);
   if (!lua_isnoneornil(L, 3)) luaL_checklstring(L, 3, &separator);
@@ -92,4 +109,19 @@ static void set_over(lua_State *L, const char *library, const char *name, lua_CF
 void lua_string_open(lua_State *L) {
   set_over(L, LUA_STRLIBNAME, "rep", string_rep);
   set_over(L, LUA_STRLIBNAME, "format", string_format);
+  set_over(L, LUA_STRLIBNAME, "lower", work_through);
+  set_over(L, LUA_STRLIBNAME, "upper", work_through);
+  set_over(L, LUA_STRLIBNAME, "reverse", work_through);
+}
+
+void lua_string_push_library(lua_State *L) {
+  static const char *const names[] = {"byte", "len", "lower", "upper", "reverse", "sub", NULL};
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, -3);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  for (const char *const *name = names; *name; name++)
+    set_over(L, LUA_STRLIBNAME, *name, of_text);
 }

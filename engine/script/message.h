@@ -48,24 +48,29 @@ struct message_record { // then `length` bytes, padded
   struct record_header header;
 };
 
-struct message_result { // then the struct script_output, then their bytes, then the text, then what it logged
+// Then the struct script_output, the struct script_alert, the outputs' bytes, the text, what it logged, why
+// the alert hook failed.
+struct message_result {
   uint32_t bytes;
-  uint32_t index; // of the record in its job
-  uint64_t job;   // its number
+  uint32_t index;    // of the record in its job
+  uint64_t job;      // its number
   uint64_t spent_ns; // with the last of its program's records in a row: the time all of them took; else 0
   uint32_t line;
   uint32_t output_bytes;
   uint16_t output_count;
   uint16_t text_bytes, log_bytes;
   uint8_t outcome; // enum script_outcome
-  uint8_t unused;
+  uint8_t alert_count;
+  uint32_t alert_line;
+  uint16_t alert_error_bytes, unused;
 };
 
 enum {
   MESSAGE_RESULT_BYTES = 3 << 19, // the longest result: a record passed on whole, with 2,000 outputs
 };
 _Static_assert(MESSAGE_RESULT_BYTES >
-                   (int)(LIMIT_RECORD_BYTES + SCRIPT_OUTPUTS * sizeof(struct script_output) + LIMIT_SCRIPT_LOG_BYTES + 1024),
+                   (int)(LIMIT_RECORD_BYTES + SCRIPT_OUTPUTS * sizeof(struct script_output) +
+                         LIMIT_SCRIPT_LOG_BYTES + 2048),
                "");
 _Static_assert(MESSAGE_RESULT_BYTES <= (int)LIMIT_RING_BYTES, "");
 

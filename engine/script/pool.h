@@ -21,6 +21,7 @@ enum { POOL_WORKERS = 256 };
 
 struct pool_options {
   unsigned workers;       // 0: one a core; at most POOL_WORKERS
+  bool isolated;          // a worker an organisation, started on demand, POOL_WORKERS of them; `workers` does not count
   struct script_limits limits;
   const char *executable; // NULL: /proc/self/exe; started as `sluice worker`
 };
@@ -28,6 +29,16 @@ struct pool_options {
 struct pool *pool_new(const struct pool_options *options, struct err *err); // starts workers and the watch thread
 void pool_free(struct pool *pool); // after its clients; ends the workers; takes NULL
 unsigned pool_workers(const struct pool *pool);
+// One more worker, of low priority, for scripts that take too long: started with its first job. Its number is the one behind the
+// others', so there are pool_places workers in all.
+unsigned pool_penalty_worker(const struct pool *pool);
+unsigned pool_places(const struct pool *pool);
+bool pool_isolated(const struct pool *pool);
+// The worker for a stream of this organisation, until pool_leave: by `hash`, or where they are isolated the organisation's own (past
+// POOL_WORKERS organisations, one that it shares). Any thread.
+unsigned pool_join(struct pool *pool, int64_t organisation, uint64_t hash);
+void pool_leave(struct pool *pool, unsigned worker);
+void pool_slow_down(struct pool *pool, unsigned worker); // the lowest priority, until its process ends
 pid_t pool_worker_pid(struct pool *pool, unsigned worker); // 0: it is just being replaced
 
 struct pool_client_events {
@@ -48,6 +59,11 @@ struct pool_result { // of one record; valid during the call
   uint32_t line;
   struct slice text; // reason or message
   struct slice log;  // what the script logged: lines, without a break behind the last
+  struct slice windows;              // changed cells as pairs (windows.h), in order; empty: none
+  const struct script_alert *alerts; // what the alert hook raised
+  uint32_t alert_count;
+  struct slice alert_error;          // the alert hook failed: message; the record went on
+  uint32_t alert_line;
   const struct pool_output *outputs;
   uint32_t output_count;
   uint64_t spent_ns; // with the last record of a program in a row: the time these took; else 0
@@ -68,7 +84,7 @@ struct pool_job { // the caller's, until `ended`
   struct pool_job *next;   // the pool's
 };
 
-// A job for `worker` (0 <= worker < pool_workers): begin, add records until false, commit; one job a worker is open at a time, and
+// A job for `worker` (0 <= worker < pool_places): begin, add records until false, commit; one job a worker is open at a time, and
 // the loop does not run meanwhile. False from begin: no room now; `room` will be called. False from add: this one did not fit
 // (records, bytes or ring), or the worker must be told of its program first: it begins the next job. The first record always fits
 // after a begin for its program and size.

@@ -92,6 +92,8 @@ static bool start_run(struct pool *pool, struct check_run *run, struct pool_chec
   if (!run->sheet) return false;
   struct check_sheet *sheet = run->sheet;
   sheet->limits = pool->limits;
+  sheet->limits.processor_time = true; // a busy machine refuses no good script
+  sheet->user = pool_user(pool, POOL_WORKERS + 1 + (unsigned)(run - pool->checks.runs));
   sheet->role = check->role;
   sheet->source_bytes = (uint32_t)check->source.len;
   snprintf(sheet->name, sizeof sheet->name, "%s", check->name);

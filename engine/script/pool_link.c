@@ -113,6 +113,7 @@ void pool_link_arm(struct pool_link *l) {
 }
 
 bool pool_link_has_room(struct pool_link *l, size_t bytes) {
+  if (!l->process) pool_want_worker(l->pool, l->worker);
   if (!l->process || l->broken) return false;
   bool room = ring_has_room(&l->requests, bytes);
   if (!room) {

@@ -10,11 +10,17 @@ struct pool_worker {
   struct worker_process *process; // under the pool's lock; NULL: none could be started yet
   atomic_uint generation;         // goes up whenever `process` changes
   atomic_uint outstanding;        // jobs begun and not ended
+  atomic_bool wanted;             // there is to be a process
+  int64_t organisation;           // whose it is, under the lock
+  atomic_uint streams;            // that have joined, changed under the lock
   // The watch thread's own:
-  uint64_t seen_call;      // the beat's, as last seen to change
-  uint64_t seen_cpu_ns;    // the process's time then
-  uint64_t same_ms;        // for which it was seen to be the same
+  struct pool_look {  // at one of the beat's words
+    uint64_t seen;    // as last seen to change
+    uint64_t cpu_ns;  // the process's time then
+    uint64_t same_ms; // for which it was seen to be the same
+  } call, part;
   uint64_t start_again_ms; // when process is NULL
+  uint64_t idle_ms;        // since when it has no job; 0: it has one
 };
 
 struct pool_checks { // of pool_check.c; the queue under the pool's lock, the rest the watch thread's own
@@ -50,7 +56,9 @@ struct pool_trials { // of pool_trial.c; as above
 struct pool {
   char *executable; // NULL: our own
   struct script_limits limits;
-  unsigned worker_count;
+  unsigned worker_count; // with the penalty worker, which is the last
+  bool users;            // each worker becomes a user of its own
+  bool isolated;         // a worker an organisation
   struct pool_worker *workers;
   int bells[LIMIT_POOL_CLIENTS]; // wake a client each: written by workers and by the watch thread
   atomic_uint clients;           // places given away
@@ -70,6 +78,11 @@ struct pool {
 };
 
 void pool_wake_watch(struct pool *pool);
+// Somebody has work for a worker that has no process: it gets one, if it was not being replaced anyway.
+void pool_want_worker(struct pool *pool, unsigned worker);
+bool pool_is_patient(const struct pool *pool, unsigned worker); // never puts a script off
+// The user for the n-th of our processes; 0: they stay who they are.
+uid_t pool_user(const struct pool *pool, unsigned n);
 // A job begins: the watch thread must look from now on.
 void pool_job_begins(struct pool *pool, unsigned worker);
 // The worker's present process with a reference, or NULL; *generation goes with it. The process learns how

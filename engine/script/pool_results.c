@@ -34,8 +34,11 @@ void pool_reader_fini(struct pool_reader *r) {
 static bool head_is_right(const struct pool_link *l, const struct pool_reader *r,
                           const struct message_result *head) {
   size_t content = sizeof *head + (size_t)head->output_count * sizeof(struct script_output) +
-                   head->output_bytes + (size_t)head->text_bytes + head->log_bytes;
-  return head->outcome <= SCRIPT_MEMORY && head->output_count <= SCRIPT_OUTPUTS && content <= head->bytes &&
+                   head->alert_count * sizeof(struct script_alert) + head->output_bytes +
+                   (size_t)head->text_bytes + head->log_bytes + head->alert_error_bytes;
+  enum script_outcome last = pool_is_patient(l->pool, l->worker) ? SCRIPT_MEMORY : SCRIPT_PUT_OFF;
+  return head->outcome <= last && head->output_count <= SCRIPT_OUTPUTS &&
+         head->alert_count <= SCRIPT_ALERTS && content <= head->bytes &&
          (head->outcome == SCRIPT_KEPT || head->output_count == 0) && head->job == l->first->number &&
          head->index == l->next_index + r->count && head->index < l->first->count;
 }
@@ -67,23 +70,41 @@ void pool_clean_lines(char *text, size_t len) {
   }
 }
 
+static bool take_alert(struct script_alert *alert) {
+  size_t key = strnlen(alert->key, sizeof alert->key), title = strnlen(alert->title, sizeof alert->title);
+  if (key == sizeof alert->key || title == sizeof alert->title || (unsigned)alert->severity > SCRIPT_CRITICAL)
+    return false;
+  pool_clean(alert->key, key);
+  pool_clean(alert->title, title);
+  return true;
+}
+
 // `at` is a private copy of head->bytes bytes.
 static bool take_result(struct pool_reader *r, const struct message_result *head, char *at) {
   const struct script_output *outputs = (const void *)(at + sizeof *head);
-  char *bytes = at + sizeof *head + head->output_count * sizeof *outputs;
-  char *text = bytes + head->output_bytes;
+  struct script_alert *alerts = (void *)(at + sizeof *head + head->output_count * sizeof *outputs);
+  char *bytes = (char *)(alerts + head->alert_count);
+  char *text = bytes + head->output_bytes, *alert_error = text + head->text_bytes + head->log_bytes;
   struct pool_output *to = r->outputs + r->output_count;
   for (uint32_t i = 0; i < head->output_count; i++)
     if (!take_output(&outputs[i], slice_make(bytes, head->output_bytes), &to[i])) return false;
+  for (uint32_t i = 0; i < head->alert_count; i++)
+    if (!take_alert(&alerts[i])) return false;
+  pool_clean(alert_error, head->alert_error_bytes);
   pool_clean(text, head->text_bytes);
   pool_clean_lines(text + head->text_bytes, head->log_bytes);
-  r->results[r->count++] = (struct pool_result){.outcome = (enum script_outcome)head->outcome,
-                                                .line = head->line,
-                                                .spent_ns = head->spent_ns,
-                                                .text = slice_make(text, head->text_bytes),
-                                                .log = slice_make(text + head->text_bytes, head->log_bytes),
-                                                .outputs = to,
-                                                .output_count = head->output_count};
+  r->results[r->count++] =
+      (struct pool_result){.outcome = (enum script_outcome)head->outcome,
+                           .line = head->line,
+                           .spent_ns = head->spent_ns,
+                           .text = slice_make(text, head->text_bytes),
+                           .log = slice_make(text + head->text_bytes, head->log_bytes),
+                           .alerts = alerts,
+                           .alert_count = head->alert_count,
+                           .alert_error = slice_make(alert_error, head->alert_error_bytes),
+                           .alert_line = head->alert_line,
+                           .outputs = to,
+                           .output_count = head->output_count};
   r->output_count += head->output_count;
   return true;
 }

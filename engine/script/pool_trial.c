@@ -26,7 +26,7 @@ static void run_done(struct loop_task *task) {
 }
 
 void pool_trial(struct pool *pool, struct pool_trial *trial) {
-  assert(trial->count >= 1 && trial->count <= LIMIT_TRIAL_RECORDS);
+  assert(trial->count <= LIMIT_TRIAL_RECORDS);
   trial->end = POOL_TRIAL_FAILED;
   trial->err = (struct err){0};
   trial->results = trial->memory = NULL;
@@ -104,6 +104,8 @@ static bool start_run(struct pool *pool, struct trial_run *run, struct pool_tria
   run->sheet = trial_sheet_new(&run->sheet_fd, &trial->err);
   if (!run->sheet) return false;
   run->sheet->limits = pool->limits;
+  run->sheet->limits.processor_time = true; // a busy machine fails no good script
+  run->sheet->user = pool_user(pool, POOL_WORKERS + 1 + LIMIT_CHECKS + (unsigned)(run - pool->trials.runs));
   if (!put_program(run->sheet, &used, trial->program) || !put_records(run->sheet, &used, trial))
     return err_set(&trial->err, "the script and its records are longer than a trial takes");
   struct worker_start start = {
@@ -278,7 +280,7 @@ static bool take_results(struct trial_run *run, const char *why) {
   struct reading r = {.run = run, .trial = trial};
   uint32_t done = atomic_load(&run->sheet->done), taken = 0;
   if (done > trial->count) done = 0;
-  trial->results = mem_zero(trial->count, sizeof *trial->results);
+  trial->results = mem_zero(trial->count + 1, sizeof *trial->results);
   json_tape_init(&r.tape);
   bool ok = trial->results && take_notes(&r, done, &taken);
   json_tape_fini(&r.tape);

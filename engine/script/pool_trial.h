@@ -40,7 +40,7 @@ struct pool_trial { // the caller's; the first part is filled by it and kept unt
   struct loop *loop;
   const struct program *program; // as of program_new
   const struct pool_trial_record *records;
-  uint32_t count;                         // 1 to LIMIT_TRIAL_RECORDS, of LIMIT_TRIAL_BYTES together
+  uint32_t count; // 0 (it is only loaded) to LIMIT_TRIAL_RECORDS, of LIMIT_TRIAL_BYTES together
   void (*done)(struct pool_trial *trial); // on the loop; when the pool is freed first, it does not run
 
   enum pool_trial_end end;

@@ -142,3 +142,12 @@ void program_unref(struct program *program) {
   source_unref(c->sink);
   mem_free(c);
 }
+
+char *program_context(const char *id, const char *name, const int64_t *organisation, const char *field, const json_t *value) {
+  json_t *number = organisation ? json_integer(*organisation) : json_null();
+  json_t *context = json_pack("{s:{s:s, s:s, s:o}, s:O}", "stream", "id", id, "name", name, "organisation_id", number, field,
+                              (json_t *)(uintptr_t)value);
+  char *text = context ? json_dumps(context, JSON_COMPACT) : NULL;
+  json_decref(context);
+  return text;
+}

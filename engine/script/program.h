@@ -3,6 +3,7 @@
 // Immutable and counted; made by the engine, loaded by workers on first use. Its texts are in it, so a worker can be started anew.
 #pragma once
 #include "base/slice.h"
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,3 +24,7 @@ struct program {
 struct program *program_new(const struct program *from, int64_t script_scope);
 void program_ref(struct program *program);
 void program_unref(struct program *program); // takes NULL
+
+// The JSON text of a context, for free(): {"stream":{"id","name","organisation_id"},FIELD:value}. `organisation` NULL: every
+// organisation's. NULL: out of memory.
+char *program_context(const char *id, const char *name, const int64_t *organisation, const char *field, const json_t *value);

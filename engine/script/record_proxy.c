@@ -70,7 +70,7 @@ static void push_integer(lua_State *L, const struct json_tape *tape, uint32_t en
   bool fits = json_tape_integer(tape, entry, &value);
   if (fits && value >= -EXACT_DOUBLES && value <= EXACT_DOUBLES) {
     record_numbers_keep(&lua_state_of(L)->numbers, (double)value, json_inner(tape, entry), false);
-    lua_pushnumber(L, (lua_Number)value);
+    lua_pushnumber(L, value == 0 && *json_inner(tape, entry).at == '-' ? -0.0 : (lua_Number)value);
   } else {
     lua_exact_push(L, json_inner(tape, entry));
   }

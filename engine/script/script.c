@@ -330,6 +330,7 @@ static void call_alert(struct script *script, struct script_result *result) {
   lua_windows_undo(&script->windows);
   if (!failure.line) failure.line = script->alert_line;
   script_result_alert_failed(result, &failure);
+  result->alert_timed_out = failure.outcome == SCRIPT_TIMEOUT;
   if (!lua_state_worn(script->state)) return;
   script->worn = true;
   lua_state_go_on(script->state);
@@ -370,6 +371,7 @@ void script_run(struct script *script, uint32_t context, const struct record_hea
   result->output_count = 0;
   result->alert_count = 0;
   result->alert_failed = false;
+  result->alert_timed_out = false;
   if (!script_match(&script->facts, header)) {
     script_result_filtered(result, slice_of("match"));
     return;

@@ -22,6 +22,7 @@ enum { SCRIPT_RUNS = (1 << 19) - 1 }; // as many as a record kept from one of th
 struct script_limits {
   uint32_t call_ms;    // 0: LIMIT_SCRIPT_MS
   size_t memory_bytes; // 0: LIMIT_SCRIPT_BYTES
+  bool processor_time; // call_ms are of the thread's own time, not of the clock's: for one that others may keep waiting
 };
 
 enum script_role {
@@ -73,6 +74,7 @@ enum script_outcome {
   SCRIPT_FAILED,   // `text` and `line`: a runtime error or a result that can't be written
   SCRIPT_TIMEOUT,
   SCRIPT_MEMORY,
+  SCRIPT_PUT_OFF, // a worker's word: not run, for the script has lost its patience (patience.h)
 };
 
 struct script_output {
@@ -108,6 +110,7 @@ struct script_result {
   uint32_t alert_count;
   struct script_alert alerts[SCRIPT_ALERTS];
   bool alert_failed; // alert_text and alert_line say why; the record went on
+  bool alert_timed_out;
   uint32_t alert_line;
   char alert_text[400];
 };

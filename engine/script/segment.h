@@ -21,6 +21,7 @@ struct segment_link { // of one client; the flags are 0 or 1
 
 struct segment_beat {    // what the worker is doing
   _Atomic uint64_t call; // goes up when a record begins and when it ends: odd while one runs
+  _Atomic uint64_t part; // goes up with each hook of it
   _Atomic uint64_t job;
   _Atomic uint32_t client, index;
 };
@@ -31,6 +32,8 @@ struct segment_words {
   uint64_t magic;
   struct script_limits limits;
   pid_t engine;
+  uid_t user;   // the worker becomes; 0: it stays who it is
+  bool patient; // it runs scripts however often they take too long: what waits for it is of their kind, or their owner's
   alignas(64) _Atomic uint32_t link_count; // clients there have been
   alignas(64) _Atomic uint32_t bell;       // SEGMENT_ASLEEP, or SEGMENT_AWAKE
   alignas(64) _Atomic uint32_t ready;      // the worker is confined and takes jobs

@@ -70,8 +70,14 @@ void sink_unref(struct sink *sink);
 // url http/https, header names that belong to the engine. Returns a new object with defaults filled in, or
 // NULL with err "setting NAME: ...".
 json_t *sink_check_settings(const struct sink *sink, const json_t *settings, struct err *err);
+// Whether the files that `changed`, a part of checked settings, names can be read and hold what they should:
+// asked of who sets them, not at each start. False with err "setting NAME: ...".
+bool sink_check_files(const struct sink *sink, const json_t *settings, const json_t *changed,
+                      struct err *err);
 // The settings as they may be shown: each secret that is set reads "********". New reference.
 json_t *sink_mask_settings(const struct sink *sink, const json_t *settings);
+// Without the secrets, as a sink's map sees them. New reference; NULL: out of memory.
+json_t *sink_open_settings(const struct sink *sink, const json_t *settings);
 // For a PATCH: `change` over `settings`, where "********" for a secret keeps what is there and null takes a
 // setting away. New.
 json_t *sink_merge_settings(const struct sink *sink, const json_t *settings, const json_t *change);

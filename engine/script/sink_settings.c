@@ -82,6 +82,11 @@ json_t *sink_check_settings(const struct sink *sink, const json_t *settings, str
   return NULL;
 }
 
+bool sink_check_files(const struct sink *sink, const json_t *settings, const json_t *changed,
+                      struct err *err) {
+  return sink_standard_check_files(((const struct sink_own *)sink)->standard, settings, changed, err);
+}
+
 // ---- show and change ----
 
 json_t *sink_mask_settings(const struct sink *sink, const json_t *settings) {
@@ -94,6 +99,13 @@ json_t *sink_mask_settings(const struct sink *sink, const json_t *settings) {
     shown = NULL;
   }
   return shown;
+}
+
+json_t *sink_open_settings(const struct sink *sink, const json_t *settings) {
+  json_t *open = json_copy((json_t *)(uintptr_t)settings);
+  for (size_t i = 0; open && i < sink->setting_count; i++)
+    if (sink->settings[i].secret) json_object_del(open, sink->settings[i].name);
+  return open;
 }
 
 static int change_one(const struct sink *sink, json_t *settings, const char *name, json_t *value) {

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "net/pem_file.h"
 #include "net/webhook.h"
 
 #include <assert.h>
@@ -153,6 +154,21 @@ static bool check_auth(const json_t *settings, struct err *err) {
 
 bool sink_standard_check(unsigned which, const json_t *settings, struct err *err) {
   return (!(which & 1u << SIGNING) || check_signing(settings, err)) && (!(which & 1u << AUTH) || check_auth(settings, err));
+}
+
+static bool check_identity(const char *certificate, const char *key, struct err *err) {
+  if (!certificate) return !key || err_set(err, "setting client_key: needs client_certificate");
+  if (!pem_file_check_certificates(certificate, err)) return err_prepend(err, "setting client_certificate");
+  return pem_file_check_key(key ? key : certificate, certificate, err) ||
+         err_prepend(err, key ? "setting client_key" : "setting client_certificate (without client_key)");
+}
+
+bool sink_standard_check_files(unsigned which, const json_t *settings, const json_t *changed, struct err *err) {
+  const char *ca = text_of(settings, "ca");
+  if (!(which & 1u << TLS)) return true;
+  if (ca && json_object_get(changed, "ca") && !pem_file_check_certificates(ca, err)) return err_prepend(err, "setting ca");
+  if (!json_object_get(changed, "client_certificate") && !json_object_get(changed, "client_key")) return true;
+  return check_identity(text_of(settings, "client_certificate"), text_of(settings, "client_key"), err);
 }
 
 static const char *next_line(const char *line) {

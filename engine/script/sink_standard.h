@@ -30,6 +30,10 @@ struct sink_standard {
 // What one setting's own rule can't see: secrets that can't sign, and settings that contradict each other.
 // False with err "setting NAME: ...".
 bool sink_standard_check(unsigned groups, const json_t *settings, struct err *err);
+// Whether the files that `changed` names among them can be read and hold what they should. False with err
+// "setting NAME: ...".
+bool sink_standard_check_files(unsigned groups, const json_t *settings, const json_t *changed,
+                               struct err *err);
 // From checked settings. False: out of memory.
 bool sink_standard_read(struct sink_standard *standard, unsigned groups, const json_t *settings,
                         struct err *err);

@@ -16,8 +16,10 @@ enum spec_line { SPEC_LINE_EMPTY, SPEC_LINE_NEVER, SPEC_LINE_RAN };
 
 struct spec_coverage *spec_coverage_new(void);           // NULL: out of memory
 void spec_coverage_free(struct spec_coverage *coverage); // takes NULL; after the states that it watches
-// From here on the lines that run in this state are noted for `file`. The source is run once more, in a state
-// of its own, for the lines that run at load. False with err: out of memory, or the source does not run.
+// From here on the lines that run in this state are noted for `file`. Once a file, its source is run once more,
+// in a state of its own, for the lines that run at load: that they run twice changes nothing, for a script can
+// reach nothing outside its state, and what it logs there is dropped. False with err: out of memory, or the
+// source does not run.
 bool spec_coverage_watch(struct spec_coverage *coverage, const char *file, struct slice source,
                          struct lua_state *state, struct err *err);
 // The same for a sink's hooks; to be called before each of them, since a worn state makes room for another.

@@ -2,6 +2,7 @@
 #include "script/worker.h"
 #include "base/clock.h"
 #include "script/confine.h"
+#include "script/lua_state.h"
 #include "script/segment.h"
 #include "script/worker_check.h"
 #include "script/worker_process.h"
@@ -60,17 +61,20 @@ static void wait_for_room(struct worker *w, struct client *c, size_t bytes) {
 }
 
 static void write_result(char *to, const struct message_result *head, const struct script_result *result,
-                         const char *log) {
+                         const struct runner *runner) {
   to = message_append(to, head, sizeof *head);
   to = message_append(to, result->outputs, head->output_count * sizeof *result->outputs);
+  to = message_append(to, runner->script.alerts, head->alert_count * sizeof *runner->script.alerts);
   to = message_append(to, result->bytes.at, head->output_bytes);
   to = message_append(to, result->text, head->text_bytes);
-  message_append(to, log, head->log_bytes);
+  to = message_append(to, runner->log, head->log_bytes);
+  message_append(to, runner->script.alert_text, head->alert_error_bytes);
 }
 
 static struct message_result describe(const struct job *job, uint32_t index,
                                       const struct script_result *result, const struct runner *runner) {
-  bool kept = result->outcome == SCRIPT_KEPT;
+  bool kept = result->outcome == SCRIPT_KEPT, done = kept || result->outcome == SCRIPT_FILTERED;
+  const struct script_result *script = &runner->script;
   struct message_result head = {
       .index = index,
       .job = job->head->number,
@@ -81,9 +85,13 @@ static struct message_result describe(const struct job *job, uint32_t index,
       .output_bytes = kept ? (uint32_t)result->bytes.len : 0,
       .text_bytes = (uint16_t)strnlen(result->text, sizeof result->text),
       .log_bytes = (uint16_t)runner->log_len,
+      .alert_count = done ? (uint8_t)script->alert_count : 0,
+      .alert_line = script->alert_line,
+      .alert_error_bytes = script->alert_failed ? (uint16_t)strnlen(script->alert_text, sizeof script->alert_text) : 0,
   };
   head.bytes = (uint32_t)message_pad(sizeof head + head.output_count * sizeof *result->outputs +
-                                     head.output_bytes + head.text_bytes + head.log_bytes);
+                                     head.alert_count * sizeof *script->alerts + head.output_bytes +
+                                     head.text_bytes + head.log_bytes + head.alert_error_bytes);
   return head;
 }
 
@@ -95,7 +103,7 @@ static void send_result(struct worker *w, const struct job *job, uint32_t index,
   assert(head.bytes <= MESSAGE_RESULT_BYTES);
   if (!ring_has_room(&c->results, head.bytes)) wait_for_room(w, c, head.bytes);
   if (atomic_load_explicit(&c->words->closed, memory_order_relaxed)) return;
-  write_result(ring_back(&c->results), &head, result, w->runner.log);
+  write_result(ring_back(&c->results), &head, result, &w->runner);
   ring_advance(&c->results, head.bytes);
   ring_publish(&c->results);
   c->unwoken += head.bytes;
@@ -144,6 +152,19 @@ static struct shelf_program *change_program(struct worker *w, struct shelf_progr
   return to;
 }
 
+// After its second time-out a script is not run here any more, until the engine forgets the program and tells
+// of it again: all that waits for this worker would wait for it.
+static const struct script_result *run_record(struct worker *w, struct shelf_program *program,
+                                              const struct record_header *header, struct slice bytes) {
+  if (program->put_off) return runner_put_off(&w->runner);
+  w->runner.script.alert_timed_out = false; // there may be no script
+  const struct script_result *result = runner_run(&w->runner, &w->shelf, program, header, bytes);
+  bool late = result->outcome == SCRIPT_TIMEOUT || w->runner.script.alert_timed_out;
+  if (late && !w->words->patient)
+    program->put_off = patience_lost(&program->patience, clock_mono_ms());
+  return result;
+}
+
 static void run_job(struct worker *w, struct client *c, const struct message_job *head) {
   struct job job = {.head = head, .client = c, .client_number = (unsigned)(c - w->clients)};
   struct shelf_program *program = NULL;
@@ -155,8 +176,7 @@ static void run_job(struct worker *w, struct client *c, const struct message_job
     struct slice bytes = slice_make(record + 1, record->header.length);
     program = change_program(w, program, record->program_id);
     begin_beat(w, &job, i);
-    const struct script_result *result =
-        runner_run(&w->runner, &w->shelf, program, &record->header, bytes);
+    const struct script_result *result = run_record(w, program, &record->header, bytes);
     end_beat(w);
     at += message_record_bytes(record->header.length);
     bool more = i + 1 < head->count && ((const struct message_record *)(const void *)at)->program_id == program->id;
@@ -252,10 +272,11 @@ static int worker_run(void) {
   runner_init(&w->runner);
   w->shelf.log = runner_log;
   w->shelf.log_arg = &w->runner;
-  if (!confine(w->words->engine, WORKER_FDS, &err)) {
+  if (!confine(&(struct confine){w->words->engine, w->words->user, WORKER_FDS}, &err)) {
     snprintf(w->words->reason, sizeof w->words->reason, "%.*s", (int)sizeof w->words->reason - 1, err.text);
     return 1;
   }
+  lua_state_count_calls(&w->words->beat.part);
   atomic_store(&w->words->ready, 1);
   work(w);
   return 0;

@@ -46,7 +46,7 @@ int worker_check_main(int fd, unsigned first_closed) {
     fprintf(stderr, "sluice worker: started by the engine only\n");
     return 2;
   }
-  if (confine(sheet->engine, first_closed, &err)) {
+  if (confine(&(struct confine){sheet->engine, sheet->user, first_closed}, &err)) {
     answer(sheet);
   } else {
     sheet->err = err;

@@ -10,6 +10,7 @@ struct check_sheet { // shared memory; the engine fills the upper part, the work
                      // hostile
   uint64_t magic;
   pid_t engine;
+  uid_t user; // it becomes; 0: it stays who it is
   struct script_limits limits;
   uint32_t role; // enum script_role
   uint32_t source_bytes;

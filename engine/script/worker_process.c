@@ -1,4 +1,5 @@
 #include "script/worker_process.h"
+#include "base/disk.h"
 #include "base/mem.h"
 #include "script/confine.h"
 
@@ -8,6 +9,9 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -77,18 +81,39 @@ uint64_t worker_cpu_ns(pid_t pid) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static bool start_process(struct worker_process *p, const char *executable, const int *bells,
-                          struct err *err) {
+// So many processes the kernel has killed for want of memory since the machine started; 0: it does not say.
+static uint64_t oom_kills(void) {
+  static const char name[] = "\noom_kill ";
+  enum { VMSTAT_BYTES = 64 << 10 };
+  struct err err = {0};
+  size_t len;
+  char *text = disk_read_file("/proc/vmstat", VMSTAT_BYTES, &len, &err);
+  const char *at = text ? strstr(text, name) : NULL;
+  uint64_t count = at ? strtoull(at + strlen(name), NULL, 10) : 0;
+  mem_free(text);
+  return count;
+}
+
+static bool start_process(struct worker_process *p, const struct worker_wish *wish, struct err *err) {
   int fds[1 + LIMIT_POOL_CLIENTS] = {p->memory_fd};
   for (int i = 0; i < LIMIT_POOL_CLIENTS; i++)
-    fds[1 + i] = bells[i];
-  struct worker_start start = {.executable = executable, .fds = fds, .fd_count = 1 + LIMIT_POOL_CLIENTS};
+    fds[1 + i] = wish->bells[i];
+  struct worker_start start = {
+      .executable = wish->executable, .fds = fds, .fd_count = 1 + LIMIT_POOL_CLIENTS};
+  p->oom_kills = oom_kills();
   p->pid = worker_start(&start, &p->pidfd, err);
+  if (p->pid > 0 && wish->slow) worker_process_slow(p);
   return p->pid > 0;
 }
 
-struct worker_process *worker_process_new(const char *executable, const struct script_limits *limits,
-                                          const int *bells, struct err *err) {
+// The worker reads its part when it has been started.
+static void write_words(struct segment_words *words, const struct worker_wish *wish) {
+  words->limits.processor_time = wish->slow;
+  words->user = wish->user;
+  words->patient = wish->patient;
+}
+
+struct worker_process *worker_process_new(const struct worker_wish *wish, struct err *err) {
   struct worker_process *p = mem_zero(1, sizeof *p);
   if (!p) {
     err_set(err, "out of memory");
@@ -96,9 +121,10 @@ struct worker_process *worker_process_new(const char *executable, const struct s
   }
   atomic_init(&p->refs, 1);
   p->pidfd = -1;
-  p->memory_fd = segment_create(limits, err);
+  p->memory_fd = segment_create(&wish->limits, err);
   if (p->memory_fd >= 0) p->words = segment_map(p->memory_fd, err);
-  if (p->words && start_process(p, executable, bells, err)) return p;
+  if (p->words) write_words(p->words, wish);
+  if (p->words && start_process(p, wish, err)) return p;
   worker_process_unref(p);
   return NULL;
 }
@@ -113,6 +139,11 @@ void worker_process_unref(struct worker_process *p) {
   if (p->memory_fd >= 0) close(p->memory_fd);
   if (p->pidfd >= 0) close(p->pidfd);
   mem_free(p);
+}
+
+void worker_process_slow(struct worker_process *p) {
+  enum { LOWEST_PRIORITY = 19 };
+  setpriority(PRIO_PROCESS, (id_t)p->pid, LOWEST_PRIORITY); // it may always be lowered
 }
 
 void worker_process_kill(struct worker_process *p) {
@@ -131,9 +162,14 @@ void worker_process_reap(struct worker_process *p) {
   p->blames = true;
   if (p->stuck) {
     snprintf(p->why, sizeof p->why, "timed out");
+  } else if (p->resting) {
+    p->blames = false;
+    snprintf(p->why, sizeof p->why, "was idle");
   } else if (atomic_load(&p->nonsense)) {
     p->blames = false;
     snprintf(p->why, sizeof p->why, "sent nonsense");
+  } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && oom_kills() > p->oom_kills) {
+    snprintf(p->why, sizeof p->why, "killed for want of memory");
   } else if (WIFSIGNALED(status) && from_outside(WTERMSIG(status))) {
     p->blames = false;
     snprintf(p->why, sizeof p->why, "killed (signal %d)", WTERMSIG(status));

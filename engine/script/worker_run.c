@@ -38,6 +38,8 @@ static void clear(struct script_result *result, enum script_outcome outcome) {
   result->text[0] = 0;
   result->bytes.len = 0;
   result->output_count = 0;
+  result->alert_count = 0;
+  result->alert_failed = false;
 }
 
 __attribute__((format(printf, 3, 4))) static const struct script_result *
@@ -138,9 +140,16 @@ static const struct script_result *pass(struct script_result *to, struct slice b
   return gather(to, slice_make(NULL, 0), bytes) ? to : end_as(to, SCRIPT_FAILED, "the record is too long");
 }
 
+const struct script_result *runner_put_off(struct runner *r) {
+  r->log_len = 0;
+  clear(&r->script, SCRIPT_PUT_OFF);
+  return &r->script;
+}
+
 const struct script_result *runner_run(struct runner *r, struct shelf *shelf, struct shelf_program *program,
                                        const struct record_header *header, struct slice bytes) {
   r->log_len = 0;
+  clear(&r->script, SCRIPT_KEPT);
   if (!program->script.script && !program->sink.script) return pass(&r->gathered, bytes);
   struct json_fault fault = {0};
   if (!json_tape_parse(&r->tape, bytes, &fault))

@@ -13,6 +13,7 @@ void runner_init(struct runner *runner);
 void runner_fini(struct runner *runner);
 void runner_log(void *runner, const char *line, size_t len); // a script_log_fn; what is too much is left out
 
+const struct script_result *runner_put_off(struct runner *runner); // a record that is not run here
 // The result is the runner's, until the next run.
 const struct script_result *runner_run(struct runner *runner, struct shelf *shelf,
                                        struct shelf_program *program, const struct record_header *header,

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "script/message.h"
+#include "script/patience.h"
 #include "script/script.h"
 
 struct shelf_script {
@@ -33,6 +34,8 @@ struct shelf_program {
   uint32_t id;
   uint64_t clients; // mask of those that told of it
   struct shelf_use script, sink;
+  struct patience patience; // with its script
+  bool put_off;             // it was lost: its records are not run
 };
 
 struct shelf {

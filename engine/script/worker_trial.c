@@ -256,8 +256,8 @@ int worker_trial_main(int fd, unsigned first_closed) {
     return 2;
   }
   begin(&trial, sheet);
-  if (confine(sheet->engine, first_closed, &err) && load(&trial, &trial.script, &err) &&
-      load(&trial, &trial.sink, &err)) {
+  if (confine(&(struct confine){sheet->engine, sheet->user, first_closed}, &err) &&
+      load(&trial, &trial.script, &err) && load(&trial, &trial.sink, &err)) {
     atomic_store(&sheet->loaded, TRIAL_ACCEPTED);
     run_all(&trial);
   } else {

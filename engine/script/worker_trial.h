@@ -31,6 +31,7 @@ struct trial_sheet { // shared memory; the engine fills the upper part, the work
                      // hostile
   uint64_t magic;
   pid_t engine;
+  uid_t user; // it becomes; 0: it stays who it is
   struct script_limits limits;
   struct trial_text script_name, script, context; // script.len 0: none
   struct trial_text sink_name, sink, sink_context;

@@ -82,10 +82,21 @@ test('paths and methods that are not there', async () => {
   problem(await engine.call('GET', '/api/v1/nothing'), 404, /path/);
   problem(await engine.call('GET', '/api/v1/records'), 405, /POST/);
   problem(await engine.call('GET', '/api/v1/streams/st_none'), 404, /st_none/);
-  for (const path of ['scripts/try', 'scripts/shared', 'tokens', 'users', 'session', 'alerts', 'tail', 'openapi.json', 'streams/st_1/test',
+  for (const path of ['tokens', 'users', 'session', 'tail', 'openapi.json', 'streams/st_1/test',
     'streams/st_1/replay', 'streams/st_1/deliveries', 'streams/st_1/dead-letters/redrive'])
     for (const method of ['GET', 'POST', 'PUT']) problem(await engine.call(method, `/api/v1/${path}`), 501, /not in this version/);
   problem(await engine.call('POST', '/api/v1/streams/st_1/tests'), 404, /path/);
+});
+
+test('a path tells its methods, to whoever asks and to whoever uses another', async () => {
+  for (const [path, methods] of [['/api/v1/records', 'POST, OPTIONS'], ['/api/v1/streams', 'GET, HEAD, POST, OPTIONS'],
+    ['/api/v1/streams/st_none', 'GET, HEAD, PATCH, DELETE, OPTIONS'], ['/healthz', 'GET, HEAD, OPTIONS']]) {
+    const asked = await engine.call('OPTIONS', path, undefined, { Authorization: '' }), wrong = await engine.call('PUT', path, '{}');
+    assert.deepEqual([asked.status, asked.text, asked.headers.get('allow')], [204, '', methods]);
+    problem(wrong, 405, new RegExp(methods));
+    assert.equal(wrong.headers.get('allow'), methods);
+  }
+  problem(await engine.call('OPTIONS', '/api/v1/nothing'), 404, /path/);
 });
 
 test('streams that are wrong are refused with what to do', async () => {
@@ -96,10 +107,9 @@ test('streams that are wrong are refused with what to do', async () => {
     [{ in_flight: 0 }, /in_flight/], [{ organisation_id: 'a' }, /organisation_id/], [{ scrip: 'x' }, /did you mean 'script'/],
     [{ script: 'local M = {api = 1}\nfunction M.filter(rec) retrun true end\nreturn M' }, /:2:/],
     [{ script: 'return 5' }, /table/], [{ script: 'local M = {api=1}\nM.fliter = function() end\nreturn M' }, /fliter.*filter/],
+    [{ settings: { url: 'http://h/', ca: '/none.pem' } }, /setting ca: cannot read \/none\.pem: No such file/],
     [{ settings: { url: 'http://h/', signing_secret: 'whsec_!!!' } }, /signing_secret.*base64/],
     [{ settings: { url: 'http://h/', auth: 'bearer', token: 't', headers: { Authorization: 'x' } } }, /Authorization.*auth/],
-    [{ type: 'alerts' }, /alerts are not in this version/],
-    [{ script: 'return { api = 1, alert = function() end }' }, /alerts are not in this version.*alert hook/],
     [{ script_name: 'not-there' }, /not-there/], [{ script: 'return {api=1}', script_name: 'x' }, /both/], [{ settings: { url: 'http://h/', headers: { Host: 'x' } } }, /Host/],
   ]) problem(await engine.call('POST', '/api/v1/streams', { ...good, ...change }), 422, words);
   problem(await engine.call('POST', '/api/v1/streams', '{"name":'), 400, /JSON/);
@@ -125,7 +135,7 @@ test('a change that is wrong is refused too', async () => {
   const { id } = await engine.stream({ sink: 'rest', settings: { url: receiver.url }, organisation_id: 80099 });
   for (const [change, words] of [
     [{ id: 'st_other' }, /id.*can't be changed/], [{ organisation_id: 1 }, /organisation_id.*can't be changed/], [{ created_ms: 1 }, /created_ms/],
-    [{ script: 'return { api = 1, alert = function() end }' }, /alerts are not in this version/],
+    [{ script: 'return { api = 1, alert = true }' }, /'alert' must be a function/],
     [{ settings: { signing_secret_previous: 'a' } }, /needs signing_secret/],
   ]) problem(await engine.call('PATCH', `/api/v1/streams/${id}`, change), 422, words);
 });

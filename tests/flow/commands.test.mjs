@@ -5,8 +5,9 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Engine, TOKEN, program, until } from '../support/engine.mjs';
@@ -45,7 +46,7 @@ test('version: as an option, and as JSON', async () => {
 });
 
 test('commands that are not there are told apart from slips, which get a suggestion', async () => {
-  for (const name of ['dead', 'sinks', 'scripts', 'users', 'tokens', 'top'])
+  for (const name of ['users', 'tokens'])
     assert.deepEqual(await run(name), { code: 2, out: '', err: `\`sluice ${name}\` is not in this version\n` });
   assert.deepEqual(await run('recieve'), { code: 2, out: '', err: "sluice: unknown command 'recieve': did you mean 'receive'?\ntry `sluice -h`\n" });
   assert.match((await run('xyzzy')).err, /^sluice: unknown command 'xyzzy'\n/);
@@ -54,13 +55,13 @@ test('commands that are not there are told apart from slips, which get a suggest
 test('help COMMAND is the help of that command', async () => {
   assert.equal((await run('help', 'send')).out, (await run('send', '-h')).out);
   assert.equal((await run('help')).out, (await run('-h')).out);
-  assert.equal((await run('help', 'top')).code, 2);
+  assert.equal((await run('help', 'users')).code, 2);
 });
 
 test('check and run find the same mistakes in a configuration, by file and line', async () => {
   for (const [line, words] of [
     ["listen = '127.0.0.1'", 'listen must be HOST:PORT'], ["listen = 'nohost:99999'", 'listen: the port must be'],
-    ["isolation = 'organisation'", 'isolation = "organisation" is not in this version'], ["tls = { certificate = 'c', key = 'k' }", 'tls is not in this version'],
+    ["isolation = 'tenant'", 'isolation must be "shared" or "organisation"'], ["tls = { certificate = 'c', key = 'k' }", 'tls is not in this version'],
     ["sinks = '/nowhere'", 'sinks: there is no folder "/nowhere"'], ["scripts = '/nowhere'", 'scripts: there is no folder "/nowhere"'],
     ["[1] = 'a'", 'a value without a name in the table'],
   ]) {
@@ -84,7 +85,7 @@ test('a store that is damaged is refused with what to do', async () => {
 test('wrong usage says what is wrong', async () => {
   for (const [words, ...args] of [
     ["run: unexpected argument 'extra'", 'run', 'extra'], ["receive: unexpected argument 'extra'", 'receive', 'extra'],
-    ["version: unexpected argument 'extra'", 'version', 'extra'], ["send: unexpected argument 'extra'", 'send', '-', 'extra'],
+    ["version: unexpected argument 'extra'", 'version', 'extra'], ["top: unexpected argument 'extra'", 'top', 'extra'], ["send: unexpected argument 'extra'", 'send', '-', 'extra'],
     ['send: FILE is missing (- reads stdin)', 'send'], ["--batch must be a whole number from 1 to 10000, not 'x'", 'send', '-', '--batch', 'x'],
     ['streams show: ID is missing', 'streams', 'show'], ['streams update: FILE.json is missing', 'streams', 'update', 'st_1'],
     ["streams list: unexpected argument 'x'", 'streams', 'list', 'x'], ["streams has no 'lst': did you mean 'list'?", 'streams', 'lst'],
@@ -92,7 +93,7 @@ test('wrong usage says what is wrong', async () => {
 });
 
 test('wrong usage is exit code 2, and help is 0', async () => {
-  for (const command of ['send', 'receive', 'streams', 'version']) {
+  for (const command of ['send', 'receive', 'streams', 'sinks', 'dead', 'top', 'version']) {
     assert.equal((await run(command, '--nonsense')).code, 2, command);
     const help = await run(command, '-h');
     assert.equal(help.code, 0, command);
@@ -190,6 +191,26 @@ test('receive prints a request whole, even when it brings more than --count', as
   assert.equal(r.out, '{"a":1}\n{"a":2}\n{"a":3}\n');
 });
 
+test('receive takes nothing more once --count is reached, while its last answer is under way', async () => {
+  const r = await receiver('--count', '1', '--slow', '20'); // so its answer takes seconds
+  const { hostname, port } = new URL(r.url);
+  const ask = async (body) => {
+    const socket = connect(Number(port), hostname);
+    socket.write(`POST / HTTP/1.1\r\nHost: h\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    const [begun] = await once(socket.setEncoding('utf8'), 'data');
+    return { socket, begun };
+  };
+  const first = await ask('{"a":1}'), second = await ask('{"a":2}');
+  assert.match(first.begun, /^HTTP\/1\.1 200/);
+  assert.match(second.begun, /^HTTP\/1\.1 503/); // or its sender would take for delivered what is not printed
+  r.child.kill('SIGTERM');
+  assert.deepEqual(await r.ended, [0, null]);
+  first.socket.destroy();
+  second.socket.destroy();
+  assert.equal(r.out, '{"a":1}\n');
+  assert.match(r.err, /received 1 records in 2 requests \(0 failed on purpose, 1 refused\)/);
+});
+
 test('receive checks signatures', async () => {
   const r = await receiver('--secret', 'a secret');
   const sign = (body) => `v1,${createHmac('sha256', 'a secret').update(`msg_1.1700000000.${body}`).digest('base64')}`;
@@ -264,6 +285,17 @@ test('check --json says the same as data, and an error is exit code 1', async ()
   assert.match(third.errors[0].message, /did you mean 'Delete PDP Context'\?/);
   assert.equal(fourth.ok, false);
   assert.match(fourth.errors[0].message, /No such file/);
+});
+
+test('check says so where there is nothing to check', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const there = (...args) => commands.run(null, ['check', ...args], { cwd: folder });
+  assert.deepEqual(await there(), { code: 0, err: '', out: 'nothing to check here: no sluice.lua, no scripts/*.lua, no sinks/*.lua\n' });
+  assert.deepEqual(await there('--json'), { code: 0, err: '', out: '[]\n' });
+  mkdirSync(join(folder, 'scripts'));
+  writeFileSync(join(folder, 'scripts', 'one.lua'), 'return { api = 1 }');
+  assert.equal((await there()).out, 'ok  scripts/one.lua\n');
 });
 
 test('check looks through the folders of the configuration; the sinks it ships have no warning', async () => {

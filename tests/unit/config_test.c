@@ -47,7 +47,7 @@ static void reads_everything(void **state) {
   bool ok =
       load("local mb = '16MB'\n"
            "return { listen = '127.0.0.1:9', data = '/var/lib/sluice', workers = 3, couriers = 4,\n"
-           "  isolation = 'shared',\n"
+           "  isolation = 'organisation',\n"
            "  journal = { kind = 'local', retention = '2h', compression = 'zstd:3' },\n"
            "  scripts = '/tmp', sinks = '/', egress = { allow = { '127.0.0.0/8', '10.1.2.3' } },\n"
            "  limits = { body = mb, memory = '1GB', script_time = '70ms', script_memory = 8388608 } }\n",
@@ -55,6 +55,7 @@ static void reads_everything(void **state) {
   assert_string_equal(err.text, "");
   assert_true(ok);
   assert_string_equal(c.listen, "127.0.0.1:9");
+  assert_true(c.isolated);
   assert_string_equal(c.data, "/var/lib/sluice");
   assert_string_equal(c.scripts, "/tmp");
   assert_string_equal(c.sinks, "/");
@@ -106,9 +107,7 @@ static void names_each_mistake(void **state) {
       {"return { workers = '2' }", ":1: workers must be a whole number from 1 to 256"},
       {"return { listen = 8080 }", ":1: listen must be a text in quotes"},
       {"return { data = '' }", ":1: data must be a text of 1 to 511 bytes"},
-      {"return { isolation = 'tenant' }", ":1: isolation must be \"shared\""},
-      {"return {\n isolation = 'organisation' }",
-       ":2: isolation = \"organisation\" is not in this version: use \"shared\""},
+      {"return { isolation = 'tenant' }", ":1: isolation must be \"shared\" or \"organisation\""},
       {"return { journal = { kind = 'nats' } }",
        ":1: kind \"nats\" is not built into this version: use \"local\", the embedded journal"},
       {"return { journal = 'local' }", ":1: journal must be a table"},

@@ -1,5 +1,6 @@
 // Proves that a change of a stream changes what it names, and neither what is fixed nor a secret.
 #include "definition_support.h"
+#include "support/certificate.h"
 
 static struct definition *changed(const struct definition *old, const char *change) {
   struct err err = {0};
@@ -107,6 +108,50 @@ static void secrets_are_shown_masked_and_a_mask_keeps_them(void **state) {
   definition_unref(old);
 }
 
+// Those that are set now; a stream whose files went away meanwhile loads, and may be changed otherwise.
+static void files_that_settings_name_are_looked_at(void **state) {
+  (void)state;
+  char files[3][PATH_ROOM + 16], body[4 * PATH_ROOM];
+  static const char *const names[] = {"c.pem", "c.key", "other.key"};
+  for (int i = 0; i < 3; i++)
+    snprintf(files[i], sizeof files[i], "%s/%s", folder, names[i]);
+  certificate_make(files[1], files[0], NULL);
+  certificate_make(files[2], NULL, NULL);
+  snprintf(body, sizeof body,
+           "{\"settings\":{\"url\":\"https://a.example\",\"ca\":\"%s\",\"client_certificate\":\"%s\",\"client_key\":\"%s\"}}",
+           files[0], files[0], files[1]);
+  struct definition *d = create(body);
+  static const struct {
+    const char *setting;
+    int file; // -1: none
+    const char *words;
+  } wrong[] = {
+      {"ca", 1, "sink 'rest': setting ca: "},
+      {"client_certificate", 2, "setting client_certificate: "},
+      {"client_certificate", -1, "setting client_key: needs client_certificate"},
+      {"client_key", 2, "setting client_key: "},
+      {"client_key", -1, "setting client_certificate (without client_key): "},
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    struct err err = {0};
+    const char *quote = wrong[i].file < 0 ? "" : "\"";
+    snprintf(body, sizeof body, "{\"settings\":{\"%s\":%s%s%s}}", wrong[i].setting, quote,
+             wrong[i].file < 0 ? "null" : files[wrong[i].file], quote);
+    assert_null(try_change(d, body, &err));
+    if (!strstr(err.text, wrong[i].words)) fail_msg("%s\n%s", err.text, wrong[i].words);
+  }
+  assert_int_equal(unlink(files[0]), 0);
+  struct definition *next = changed(d, "{\"settings\":{\"url\":\"https://b.example\"},\"name\":\"other\"}");
+  struct err err = {0};
+  struct definition *loaded = definition_load(&world, next->id, next->document, &err);
+  assert_non_null(loaded);
+  struct definition *bare = changed(next, "{\"settings\":{\"ca\":null,\"client_certificate\":null,\"client_key\":null}}");
+  definition_unref(bare);
+  definition_unref(loaded);
+  definition_unref(next);
+  definition_unref(d);
+}
+
 // A mask for a secret that was never set must not become the secret.
 static void a_mask_without_a_secret_behind_it_sets_nothing(void **state) {
   (void)state;
@@ -162,6 +207,7 @@ int main(void) {
       cmocka_unit_test(what_is_fixed_can_not_be_changed),
       cmocka_unit_test(what_is_shown_can_be_sent_back),
       cmocka_unit_test(secrets_are_shown_masked_and_a_mask_keeps_them),
+      cmocka_unit_test(files_that_settings_name_are_looked_at),
       cmocka_unit_test(a_mask_without_a_secret_behind_it_sets_nothing),
       cmocka_unit_test(scripts_come_from_the_definition_or_from_the_folder),
       cmocka_unit_test(active_is_set_alone),

@@ -1,6 +1,8 @@
 // Proves that nothing is lost when memory or the store is short while a batch goes out and its verdict is carried out.
 #include "delivery_support.h"
 
+#include <openssl/crypto.h>
+
 // ---- the disk ----
 
 static bool has_refused(struct world *world) {
@@ -69,6 +71,45 @@ static void short_of_memory_a_dead_letter_is_kept_all_the_same(void **state) {
   fail_each_allocation(1, NULL);
 }
 
+// ---- short of memory for OpenSSL ----
+
+static atomic_bool crypto_fails;
+
+static void *crypto_alloc(size_t bytes, const char *file, int line) {
+  (void)file, (void)line;
+  return atomic_load(&crypto_fails) ? NULL : malloc(bytes);
+}
+
+static void *crypto_grow(void *at, size_t bytes, const char *file, int line) {
+  (void)file, (void)line;
+  return atomic_load(&crypto_fails) ? NULL : realloc(at, bytes);
+}
+
+static void crypto_free(void *at, const char *file, int line) {
+  (void)file, (void)line;
+  free(at);
+}
+
+static bool has_retried(struct world *world) {
+  return count_of(world, COUNT_RETRIES) > 0 && !world->courier->requests;
+}
+
+static void what_could_not_be_signed_is_tried_again(void **state) {
+  (void)state;
+  open_with("rest", "{\"signing_secret\":\"s\",\"signing_secret_previous\":\"before\"}", 1, by_plan);
+  atomic_store(&crypto_fails, true);
+  send_records(&w, 1, NULL);
+  run_until(&w, has_retried);
+  assert_int_equal(w.got_count, 0);
+  assert_int_equal(stream_state(w.stream), STREAM_RETRYING);
+  atomic_store(&crypto_fails, false);
+  w.haste = true;
+  run_until(&w, all_settled);
+  assert_int_equal(w.got_count, 1);
+  assert_int_equal(count_of(&w, COUNT_DELIVERED), 1);
+  world_close(&w);
+}
+
 // Four records: one is delivered, one is bad, two go again.
 static void drop_some(struct world *world, const struct got *got, struct reply *reply) {
   by_words(world, got, reply);
@@ -84,11 +125,13 @@ static void short_of_memory_a_partial_success_is_carried_out_all_the_same(void *
 
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "worker") == 0) return worker_main(argc, argv);
+  if (!CRYPTO_set_mem_functions(crypto_alloc, crypto_grow, crypto_free)) return 1; // before anything uses it
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_dead_letter_waits_until_the_store_takes_it),
       cmocka_unit_test(short_of_memory_a_record_is_delivered_all_the_same),
       cmocka_unit_test(short_of_memory_a_batch_is_packed_all_the_same),
       cmocka_unit_test(short_of_memory_a_dead_letter_is_kept_all_the_same),
+      cmocka_unit_test(what_could_not_be_signed_is_tried_again),
       cmocka_unit_test(short_of_memory_a_partial_success_is_carried_out_all_the_same),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "base/disk.h"
 #include "base/mem.h"
 #include "net/http_client.h"
+#include "support/certificate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +11,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -48,31 +47,8 @@ static char *in_folder(const char *name) {
   return path;
 }
 
-// A key in a file of its own; with `certificate`, also one for 127.0.0.1 that it has signed itself.
-static void make_key(const char *key_name, const char *certificate) {
-  EVP_PKEY *key = EVP_EC_gen("P-256");
-  FILE *out = fopen(in_folder(key_name), "w");
-  assert_true(key && out && PEM_write_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL));
-  fclose(out);
-  if (certificate) {
-    X509 *x = X509_new();
-    X509_set_version(x, X509_VERSION_3);
-    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-    X509_gmtime_adj(X509_getm_notBefore(x), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const unsigned char *)certificate, -1, -1, 0);
-    X509_set_issuer_name(x, X509_get_subject_name(x));
-    X509_EXTENSION *name = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "IP:127.0.0.1");
-    X509_add_ext(x, name, -1);
-    X509_EXTENSION_free(name);
-    X509_set_pubkey(x, key);
-    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-    out = fopen(in_folder(certificate), "w");
-    assert_true(out && PEM_write_X509(out, x));
-    fclose(out);
-    X509_free(x);
-  }
-  EVP_PKEY_free(key);
+static void make_key(const char *key, const char *certificate) {
+  certificate_make(in_folder(key), certificate ? in_folder(certificate) : NULL, NULL);
 }
 
 // ---- the receiver ----

@@ -16,8 +16,9 @@ static size_t bytes_of(const char *text) {
   char *exact = malloc(len + !len);
   assert_non_null(exact);
   memcpy(exact, text, len);
-  size_t bytes = http_head_request_bytes(exact, len);
+  size_t body = 1, bytes = http_head_request_bytes(exact, len, &body);
   free(exact);
+  assert_true(bytes ? body > 0 && body < bytes : body == 0);
   return bytes;
 }
 

@@ -126,7 +126,7 @@ static void one_organisation_is_had_alone(void **state) {
   memcpy(&header, c.encoder.at, sizeof header);
   assert_int_equal(block_decode_table(&c.decoder, &header, c.encoder.at + sizeof header), BLOCK_GOOD);
   for (int64_t o = 0; o < 50; o++) {
-    uint32_t from, to, lost;
+    uint32_t from = 0, to, lost;
     journal_block_rows(block, o * 1000 - 2000, &from, &to);
     struct journal_block *part =
         block_decode_rows(&c.decoder, from, to, frame_at, (void *)(uintptr_t)c.encoder.at, &lost);

@@ -2,6 +2,7 @@
 // longer than is promised.
 #include "unit/journal_fixture.h"
 
+#include "base/limits.h"
 #include "base/rand.h"
 #include "journal/dedupe.h"
 #include "journal/dedupe_parts.h"
@@ -134,6 +135,81 @@ static void undo_leaves_no_trace(void **state) {
     assert_int_equal(put(&b, at, at + 100, true), 100);
     assert_int_equal(put(&b, at, at + 100, false), 0);
   }
+  bench_fini(&b);
+}
+
+// Ids from <= id < to are lost; how many of them were not before.
+static size_t forget(struct bench *b, int64_t from, int64_t to) {
+  size_t count = (size_t)(to - from);
+  struct record_header *headers = calloc(count, sizeof *headers);
+  for (int64_t id = from; id < to; id++)
+    headers[id - from] = (struct record_header){.organisation = 3, .kind = 1, .id = id};
+  size_t forgotten = dedupe_forget(b->dedupe, headers, count);
+  free(headers);
+  return forgotten;
+}
+
+// The ids as one put: which of them are new, as '1' and '0'.
+static void expect_new(struct bench *b, const int64_t *ids, const char *expected) {
+  struct dedupe_key keys[8];
+  bool duplicate[8];
+  char told[9] = "";
+  struct dedupe_group group;
+  dedupe_group_begin(&group, keys, duplicate);
+  for (size_t i = 0; i < strlen(expected); i++)
+    dedupe_group_add(&group, b->dedupe, &(struct record_header){.organisation = 3, .kind = 1, .id = ids[i]});
+  size_t fresh = dedupe_put(b->dedupe, &group), ones = 0;
+  for (size_t i = 0; i < group.count; i++) {
+    told[i] = duplicate[i] ? '0' : '1';
+    ones += !duplicate[i];
+  }
+  assert_string_equal(told, expected);
+  assert_int_equal(fresh, ones);
+  dedupe_settle(b->dedupe, 1, clock_ms());
+}
+
+// Proves: lost identities, in the set and in runs, are new once when they come again, and lost still when
+// that is undone; others stay what they are.
+static void lost_ones_are_new_once(void **state) {
+  (void)state;
+  struct bench b;
+  bench_init(&b, 1 << 20); // sets of some 8,000 keys
+  enum { MANY = 20000, STEP = 1000 };
+  for (int64_t at = 0; at < MANY; at += STEP)
+    assert_int_equal(put(&b, at, at + STEP, true), STEP);
+  wait_covered(&b, 5000);
+  assert_int_equal(forget(&b, 100, 200), 100);
+  assert_int_equal(forget(&b, 150, 250), 50);
+  assert_int_equal(forget(&b, MANY - 100, MANY), 100);
+  assert_int_equal(put(&b, 0, 1000, false), 150);
+  assert_int_equal(put(&b, 0, 1000, false), 150); // undone
+  expect_new(&b, (int64_t[]){99, 100, 100, MANY - 1, MANY - 1, 30000, 250, 249}, "01010101");
+  expect_new(&b, (int64_t[]){99, 100, 100, MANY - 1, MANY - 1, 30000, 250, 249}, "00000000");
+  assert_int_equal(put(&b, 0, MANY, true), 148 + 99);
+  assert_int_equal(put(&b, 0, MANY, true), 0);
+  assert_int_equal(forget(&b, 40000, 40010), 10); // it was not known anyway
+  expect_new(&b, (int64_t[]){40000, 40000}, "10");
+  expect_new(&b, (int64_t[]){40000, 40001}, "01");
+  bench_fini(&b);
+}
+
+// Proves: no more than their limit are kept, and without memory none: the rest stay duplicates.
+static void lost_ones_are_bounded(void **state) {
+  (void)state;
+  struct bench b;
+  bench_init(&b, 48 << 20);
+  enum { MANY = LIMIT_DEDUPE_LOST + 1000 };
+  assert_int_equal(put(&b, 0, MANY, true), MANY);
+  for (long nth = 1; nth <= 2; nth++) {
+    mem_fail_at(nth);
+    assert_int_equal(forget(&b, 0, 100), 0);
+  }
+  mem_fail_at(0);
+  assert_int_equal(forget(&b, 0, 500), 500);
+  assert_int_equal(forget(&b, 0, MANY), LIMIT_DEDUPE_LOST - 500);
+  assert_int_equal(forget(&b, 0, MANY), 0);
+  assert_int_equal(put(&b, 0, MANY, true), LIMIT_DEDUPE_LOST);
+  assert_int_equal(forget(&b, 0, 1), 1);
   bench_fini(&b);
 }
 
@@ -271,7 +347,8 @@ static void merging_is_decided(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(duplicates_are_told),      cmocka_unit_test(runs_know_what_was_settled),
-      cmocka_unit_test(undo_leaves_no_trace),     cmocka_unit_test(budget_forgets_the_oldest),
+      cmocka_unit_test(undo_leaves_no_trace),     cmocka_unit_test(lost_ones_are_new_once),
+      cmocka_unit_test(lost_ones_are_bounded),    cmocka_unit_test(budget_forgets_the_oldest),
       cmocka_unit_test(useless_runs_are_removed), cmocka_unit_test(sets_are_sorted),
       cmocka_unit_test(runs_find_their_keys),     cmocka_unit_test(merging_is_decided),
   };

@@ -24,7 +24,7 @@ static void appended_records_are_in_memory(void **state) {
     assert_int_equal(block->rows[block->by_sequence[i]].id, 100 + i);
     assert_true(row->received_ms > 0);
   }
-  uint32_t from, to;
+  uint32_t from = 0, to;
   journal_block_rows(block, 3, &from, &to);
   assert_int_equal(to - from, 100);
   journal_block_rows(block, 77, &from, &to);
@@ -182,6 +182,37 @@ static void queue_is_bounded(void **state) {
   fixture_fini(&f);
 }
 
+// Proves: organisations may have any id of 64 bits: blocks and indexes with ids that lie further apart than a
+// signed number can say are read back, from disk, too.
+static void organisations_far_apart_are_read_back(void **state) {
+  (void)state;
+  static const int64_t ids[] = {INT64_MIN, 3, 5, INT64_MAX};
+  enum { IDS = sizeof ids / sizeof *ids };
+  struct fixture f;
+  fixture_init(&f);
+  f.options.recent_bytes = 1; // the newest block alone
+  fixture_reopen(&f);
+  struct batch b = {0};
+  for (int64_t i = 0; i < 20 * IDS; i++)
+    batch_add(&b, ids[i % IDS], i);
+  assert_int_equal(batch_store(&f, &b), JOURNAL_STORED);
+  batch_free(&b);
+  assert_int_equal(fixture_append(&f, 1000, 1001, 1), JOURNAL_STORED);
+  for (int round = 0; round < 2; round++) {
+    struct seen all = {0};
+    fixture_read(&f, 1, JOURNAL_ALL, &all);
+    assert_int_equal(all.count, 20 * IDS + 1);
+    for (size_t i = 1; i < IDS; i++) { // the first stands for all of them
+      struct seen one = {0};
+      fixture_read(&f, 1, ids[i], &one);
+      assert_int_equal(one.count, 20);
+      assert_int_equal(journal_count(f.journal, ids[i], 14, 1), 20);
+    }
+    fixture_reopen(&f);
+  }
+  fixture_fini(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(appended_records_are_in_memory),
@@ -191,6 +222,7 @@ int main(void) {
       cmocka_unit_test(listeners_are_told),
       cmocka_unit_test(large_appends_fit),
       cmocka_unit_test(queue_is_bounded),
+      cmocka_unit_test(organisations_far_apart_are_read_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

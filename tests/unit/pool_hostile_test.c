@@ -22,7 +22,7 @@ struct actor { // of one client's link
 static void actor_open(struct actor *a) {
   struct err err = {0};
   a->words = segment_map(WORKER_FD_MEMORY, &err);
-  if (!a->words || !confine(a->words->engine, WORKER_FDS, &err)) _exit(1);
+  if (!a->words || !confine(&(struct confine){a->words->engine, a->words->user, WORKER_FDS}, &err)) _exit(1);
   segment_map_requests(&a->requests, a->words, WORKER_FD_MEMORY, 0);
   segment_map_results(&a->results, a->words, WORKER_FD_MEMORY, 0);
   atomic_store(&a->words->ready, 1);
@@ -135,7 +135,7 @@ static void lie_in_one_number(struct actor *a, const struct message_job *job) {
     m.head.job += wild;
     break;
   case 5:
-    m.head.outcome = SCRIPT_MEMORY + 1;
+    m.head.outcome = SCRIPT_PUT_OFF + 1;
     break;
   case 6:
     m.head.output_count = (uint16_t)(wild | 1 << 12);

@@ -28,16 +28,20 @@ static void room_again(struct pool_client *client, unsigned worker, void *arg) {
   ((struct fixture *)arg)->rooms++;
 }
 
-static void fixture_open(struct fixture *f, const char *executable, unsigned workers) {
+static void fixture_open_with(struct fixture *f, const struct pool_options *options) {
   struct err err = {0};
   *f = (struct fixture){0};
   f->loop = loop_new(&err);
-  struct pool_options options = {.workers = workers, .executable = executable};
-  f->pool = pool_new(&options, &err);
+  f->pool = pool_new(options, &err);
   assert_string_equal(err.text, "");
   struct pool_client_events events = {.room = room_again, .arg = f};
   f->client = pool_client_new(f->pool, f->loop, &events, &err);
   assert_string_equal(err.text, "");
+}
+
+static inline void fixture_open(struct fixture *f, const char *executable, unsigned workers) {
+  struct pool_options options = {.workers = workers, .executable = executable};
+  fixture_open_with(f, &options);
 }
 
 static void fixture_close(struct fixture *f) {

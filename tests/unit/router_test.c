@@ -70,12 +70,19 @@ static void matched(struct router_entry *entry, uint32_t records, void *arg) {
   ++*calls;
 }
 
+// What is looked at ahead are streams of the router, all of them in place.
+static void ahead(struct router_entry *const *entries, size_t count, void *arg) {
+  (void)arg;
+  assert_in_range(count, 0, ROUTER_AHEAD);
+  for (size_t i = 0; i < count; i++) assert_true(((struct stream *)entries[i])->routed);
+}
+
 static void check_block(struct world *w) {
   uint32_t calls = 0, expected = 0;
   make_block(w);
   for (size_t i = 0; i < STREAMS; i++)
     w->streams[i].records = w->streams[i].calls = 0;
-  router_match(&w->router, &w->block, matched, &calls);
+  router_match(&w->router, &w->block, &(struct router_visit){ahead, matched, &calls});
   for (size_t i = 0; i < STREAMS; i++) {
     struct stream *s = &w->streams[i];
     uint32_t records = s->routed ? concerned(w, &s->entry) : 0;
@@ -140,11 +147,12 @@ static void only_streams_that_it_concerns_are_looked_at(void **state) {
   uint32_t calls = 0;
   assert_non_null(all);
   for (int i = 0; i < MANY; i++) {
+    all[i].routed = true;
     all[i].entry = (struct router_entry){.organisation = i, .kinds = 1u << RECORD_USAGE};
     assert_true(router_add(&router, &all[i].entry));
   }
   for (int i = 0; i < 100000; i++)
-    router_match(&router, &block, matched, &calls);
+    router_match(&router, &block, &(struct router_visit){ahead, matched, &calls});
   assert_int_equal(calls, 100000);
   assert_int_equal(all[4711].records, 100000);
   router_fini(&router);

@@ -73,6 +73,22 @@ static void a_field_that_is_nil_is_named(void **state) {
   EXPLAINED(cases);
 }
 
+#define ORDER                                                                                                \
+  "an integer beyond 2^53 is ordered by compare(a, b), as in compare(rec.id, 5) > 0; a table or null has "   \
+  "no order"
+
+static void what_orders_large_integers_is_named(void **state) {
+  (void)state;
+  static const char large[] = "{\"id\":9007199254740993,\"volume\":{},\"organisation\":{\"id\":1}}";
+  static const struct explain_case cases[] = {
+      {large, "return { x = rec.id > 5 }", ORDER},
+      {large, "return { x = 5 > rec.id }", ORDER},
+      {large, "return { x = rec.volume <= 5 }", ORDER},
+      {large, "return { x = rec.id < '5' }", "attempt to compare userdata with string"},
+  };
+  EXPLAINED(cases);
+}
+
 static void so_is_what_a_local_or_a_comparison_got(void **state) {
   (void)state;
   static const struct explain_case cases[] = {
@@ -162,6 +178,7 @@ static void keys_may_be_anything(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_field_that_is_nil_is_named),
+      cmocka_unit_test(what_orders_large_integers_is_named),
       cmocka_unit_test(so_is_what_a_local_or_a_comparison_got),
       cmocka_unit_test(what_was_no_look_up_in_the_record_stays),
       cmocka_unit_test(names_of_functions_are_found),

@@ -77,6 +77,27 @@ static void large_integers_are_exact(void **state) {
        "[\"862789030000135\",\"1000000000000000\",\"0.1\",\"9007199254740992\"]"},
       {"return { rec.big + 1 }",
        "failed: 1: arithmetic on an integer beyond 2^53 would lose digits (tonumber(tostring(x)) rounds it)"},
+      {"return { #rec.big }", "failed: 1: attempt to get length of a number value"},
+      {"return { string.match(rec.big, '^%d%d%d'), string.find(rec.huge, 446), (string.gsub(rec.small, '-', "
+       "rec.big)), "
+       "(string.gsub('x', 'x', function() return rec.big end)), string.rep(rec.big, 2, rec.huge), "
+       "string.gmatch(rec.big, '35$')() }",
+       "[\"898\",3,\"8988228066700001359007199254740993\",\"898822806670000135\","
+       "\"89882280667000013518446744073709551616898822806670000135\",\"35\"]"},
+      {"return { string.len(rec.big), string.sub(rec.big, -4), string.byte(rec.big), string.lower(rec.big), "
+       "string.upper(rec.big), "
+       "string.reverse(rec.big), string.len(500), ('Abc'):sub(2), ('Abc'):lower(), string.upper('Abc') }",
+       "[18,\"0135\",56,\"898822806670000135\",\"898822806670000135\",\"531000076608228898\",3,\"bc\","
+       "\"abc\",\"ABC\"]"},
+      {"return { string.sub({}, 1) }", "failed: 1: bad argument #1 to 'sub' (string expected, got table)"},
+      {"return { table.concat({ rec.big, 1, 'x', 0.5 }, '-'), table.concat({}), table.concat({ 1, 2, 3 }, "
+       "',', 2), table.concat({ 1, 2, 3 }, ',', "
+       "2, 2), table.concat(array{ 'a' }, 5), table.concat({ 1, 2 }, rec.cost) }",
+       "[\"898822806670000135-1-x-0.5\",\"\",\"2,3\",\"2\",\"a\",\"10.0085312\"]"},
+      {"return { table.concat({ 1, {} }) }",
+       "failed: 1: invalid value (table) at index 2 in table for 'concat'"},
+      {"return { table.concat({ 1 }, '', 1, 2 ^ 30) }",
+       "failed: 1: invalid value (nil) at index 2 in table for 'concat'"},
       {"return { compare('a', 1) }", "failed: 1: bad argument #1 to 'compare' (number expected, got string)"},
   };
   RUN_BODIES(cases);

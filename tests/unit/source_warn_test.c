@@ -156,6 +156,7 @@ static void names_of_the_api_are_checked(void **state) {
       {"return { ctx.cuont('x', '1m') }", "3: ctx.cuont is not known; did you mean ctx.count?"},
       {"return { math.pi, table.concat, json.encode }", ""},
       {"return { base64('x') }", "3: global 'base64' is not known"},
+      {"return { hash(rec.id, 'k'), hashs(rec.id) }", "3: global 'hashs' is not known; did you mean 'hash'?"},
   };
   WARNED(cases, SCRIPT_STREAM, in_map);
 }

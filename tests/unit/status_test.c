@@ -40,10 +40,10 @@ static void a_new_stream_has_done_nothing(void **state) {
   struct status *s = new_status();
   json_t *json = status_show(s, NULL);
   json_t *expected =
-      json_pack("{s:s, s:s, s:n, s:n, s:n, s:{}, s:i, s:f, s:i, s:i, s:i, s:i, s:i, s:n}", "state", "pending",
+      json_pack("{s:s, s:s, s:n, s:n, s:n, s:{}, s:i, s:f, s:i, s:i, s:i, s:i, s:i, s:n, s:n}", "state", "pending",
                 "remote_status", "active", "last_http_status", "last_delivery_at", "last_error",
                 "filtered_by", "lag_records", 0, "lag_seconds", 0.0, "delivered", 0, "filtered", 0, "dead", 0,
-                "expired", 0, "retries", 0, "script_version");
+                "expired", 0, "retries", 0, "slowed_until", "script_version");
   assert_true(json_equal(json, expected));
   json_decref(expected);
   json_decref(json);
@@ -185,6 +185,27 @@ static void without_memory_for_an_error_there_is_none_to_show(void **state) {
   status_unref(s);
 }
 
+static void a_stream_that_was_stopped_says_how_to_go_on(void **state) {
+  (void)state;
+  static const struct {
+    enum stream_state state;
+    const char *error, *shown;
+  } cases[] = {{STREAM_PAUSED, "HTTP status 404", "HTTP status 404; activate the stream to go on"},
+               {STREAM_ERROR, "no success for 3 days", "no success for 3 days; activate the stream to go on"},
+               {STREAM_PAUSED, NULL, "activate the stream to go on"},
+               {STREAM_RETRYING, "HTTP status 503", "HTTP status 503"},
+               {STREAM_INACTIVE, "HTTP status 503", "HTTP status 503"}};
+  struct status *s = new_status();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    status_set_state(s, cases[i].state);
+    status_set_error(s, cases[i].error);
+    json_t *json = shown(s);
+    assert_string_equal(text_of(json, "last_error"), cases[i].shown);
+    json_decref(json);
+  }
+  status_unref(s);
+}
+
 // An error that was cut in the middle of a character, or never was a text: the stream must still be there to
 // look at.
 static void any_error_can_be_shown(void **state) {
@@ -292,6 +313,7 @@ int main(void) {
       cmocka_unit_test(a_reason_that_is_no_text_is_one_reason),
       cmocka_unit_test(without_memory_for_an_error_there_is_none_to_show),
       cmocka_unit_test(without_memory_for_reasons_the_sum_is_still_right),
+      cmocka_unit_test(a_stream_that_was_stopped_says_how_to_go_on),
       cmocka_unit_test(any_error_can_be_shown),
       cmocka_unit_test(the_lag_is_what_waits_in_the_journal_and_in_the_window),
       cmocka_unit_test(counts_outlive_a_restart),

@@ -1,4 +1,4 @@
-#include "cmd/masked.h"
+#include "flow/masked.h"
 #include "base/mem.h"
 
 #include <ctype.h>
@@ -16,11 +16,13 @@ static char exchange_char(char c) {
 
 // Letters stay letters and digits digits, for a sink that looks at the form. A URL keeps its scheme.
 static json_t *exchange_text(const char *secret) {
-  char *other = mem_must(mem_copy(secret, strlen(secret))), *colon = strstr(other, "://");
+  char *other = mem_copy(secret, strlen(secret));
+  if (!other) return NULL;
+  char *colon = strstr(other, "://");
   for (char *at = colon ? colon : other; *at; at++)
     *at = exchange_char(*at);
   if (strcmp(other, secret) == 0) memset(other, 'x', strlen(other));
-  json_t *text = mem_must(json_string(other));
+  json_t *text = json_string(other);
   mem_free(other);
   return text;
 }
@@ -28,28 +30,30 @@ static json_t *exchange_text(const char *secret) {
 // A setting is a text, or an object of texts.
 static json_t *exchange_value(const json_t *value) {
   const char *name;
-  json_t *member, *others;
+  json_t *member;
   if (json_is_string(value)) return exchange_text(json_string_value(value));
-  others = mem_must(json_deep_copy(value));
+  json_t *others = json_deep_copy(value);
   json_object_foreach((json_t *)(uintptr_t)value, name, member) {
-    json_object_set_new(others, name, exchange_value(member));
+    if (others && json_object_set_new(others, name, exchange_value(member)) == 0) continue;
+    json_decref(others);
+    return NULL;
   }
   return others;
 }
 
-json_t *masked_settings(const struct sink *sink, const json_t *settings) {
-  json_t *others = mem_must(json_deep_copy(settings));
-  bool any = false;
-  for (size_t i = 0; i < sink->setting_count; i++) {
+bool masked_settings(const struct sink *sink, const json_t *settings, json_t **others) {
+  json_t *copy = json_deep_copy(settings);
+  bool any = false, ok = copy;
+  for (size_t i = 0; ok && i < sink->setting_count; i++) {
     const char *name = sink->settings[i].name;
     const json_t *value = sink->settings[i].secret ? json_object_get(settings, name) : NULL;
     if (!value) continue;
     any = true;
-    json_object_set_new(others, name, exchange_value(value));
+    ok = json_object_set_new(copy, name, exchange_value(value)) == 0;
   }
-  if (any) return others;
-  json_decref(others);
-  return NULL;
+  *others = ok && any ? copy : NULL;
+  if (!*others) json_decref(copy);
+  return ok;
 }
 
 // ---- what differs ----
@@ -84,26 +88,28 @@ static size_t end_of_all(struct slice text, struct slice other, size_t from) {
   return text.len - same;
 }
 
-static size_t print_part(struct slice text, size_t at, size_t from, size_t to, FILE *out) {
-  while (from > at && in_word(text.at[from - 1]))
+// Up to the words that differ, and stars for these. *at: what has been written of the text.
+static bool write_part(struct slice text, size_t *at, size_t from, size_t to, struct buf *out) {
+  while (from > *at && in_word(text.at[from - 1]))
     from--;
   while (to < text.len && in_word(text.at[to]))
     to++;
-  fwrite(text.at + at, 1, from - at, out);
-  fputs(stars, out);
-  return to;
+  bool ok = buf_append(out, text.at + *at, from - *at) && buf_append_text(out, stars);
+  *at = to;
+  return ok;
 }
 
-void masked_print(struct slice text, struct slice other, FILE *out) {
-  if (!text.len) return;
+bool masked_write(struct slice text, struct slice other, struct buf *out) {
   size_t at = 0, from = same_front(text, other, 0);
+  bool ok = true;
+  if (!text.len) return true;
   if (text.len != other.len && from < text.len) {
-    at = print_part(text, 0, from, end_of_all(text, other, from), out);
+    ok = write_part(text, &at, from, end_of_all(text, other, from), out);
     from = text.len;
   }
-  while (from < text.len) {
-    at = print_part(text, at, from, end_of_run(text, other, from), out);
+  while (ok && from < text.len) {
+    ok = write_part(text, &at, from, end_of_run(text, other, from), out);
     from = same_front(text, other, at);
   }
-  fwrite(text.at + at, 1, text.len - at, out);
+  return ok && buf_append(out, text.at + at, text.len - at);
 }
