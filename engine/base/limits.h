@@ -86,7 +86,7 @@ enum {
   LIMIT_SPEC_HOSTS = 32,              // streams and sinks that a spec has open at a time: a Lua state each
   LIMIT_SPEC_STATE_BYTES = 64 << 20,  // the Lua state of a spec file: fixtures lie in it
   LIMIT_SPEC_FILE_BYTES = 16 << 20,   // a fixture, a golden case's input or output
-  LIMIT_RELOADS = 4,                  // changed files worked on at a time; others queue
+  LIMIT_RELOADS = 2,                 // changed files worked on at a time; others queue
   LIMIT_RELOAD_RENEWALS = 16,         // streams that take over a new version at a time, a file
   LIMIT_RELOAD_TRIALS = 16,           // of these, so many try it on their last records first; each takes a process
   LIMIT_RELOAD_SPEC_MS = 30000,       // the specs of a changed file
