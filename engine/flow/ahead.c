@@ -47,7 +47,7 @@ void ahead_of_results(const struct harvest_job *h, uint32_t from, uint32_t to) {
   }
   for (uint32_t i = from; i < to; i++) {
     const struct batch *b = filling_batch(h->parts[i].stream);
-    if (!b || !b->items) continue;
+    if (!b || !b->bytes.at || !b->items) continue;
     prefetch(b->bytes.at + b->bytes.len, BODY_AHEAD);
     prefetch(b->items + b->count, sizeof *b->items);
   }
