@@ -23,7 +23,11 @@ export class Receiver {
 
   async take(request, response) {
     const parts = [];
-    for await (const part of request) parts.push(part);
+    try {
+      for await (const part of request) parts.push(part);
+    } catch {
+      return; // the sender was killed in the middle of it
+    }
     let body = Buffer.concat(parts);
     if (request.headers['content-encoding'] === 'gzip') body = gunzipSync(body);
     const text = body.toString();
