@@ -178,6 +178,11 @@ static bool more_comes(const struct stream *s) {
   return s->jobs || stream_backlog(s) > LANE_FEW_RECORDS;
 }
 
+// Worth waiting for when a job has ended: where jobs of a few records overlap there is always one more.
+static bool much_comes(const struct stream *s) {
+  return s->records_out + stream_backlog(s) > LANE_FEW_RECORDS;
+}
+
 // A batch that would rather wait for more: for the time its sink sets, or while results are on their way.
 static bool holds_back(struct lane *lane, const struct batch *b, bool in_haste) {
   struct stream *s = lane->stream;
@@ -301,7 +306,7 @@ struct lane *lane_each(struct stream *s, size_t *i) {
 // What waits on is sent in time even if nothing more comes: a job that is under way ends, and else there is a timer.
 void lanes_flush(struct stream *s) {
   if (!s->flush_wanted) return;
-  bool waits_on = more_comes(s) && s->courier->turn_ms - s->flush_since_ms < PATIENCE_MS;
+  bool waits_on = much_comes(s) && s->courier->turn_ms - s->flush_since_ms < PATIENCE_MS;
   if (waits_on && s->jobs) return;
   if (!waits_on) s->flush_wanted = false;
   struct lane *lane;
