@@ -9,7 +9,7 @@
 #   flow        the whole program, driven from outside by Node
 #   quickstart  examples/quickstart.sh
 #   bench       the benchmark; by name or with --long only
-# --long adds the whole storm of 200 kills and the benchmark.
+# --long adds the whole storm of 200 kills, 500 reloads and the benchmark.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source tests/support/packages.sh
@@ -128,7 +128,7 @@ groups=()
 long=
 while (($#)); do
   case $1 in
-    --long) long=1; export SLUICE_KILLS=200 ;;
+    --long) long=1; export SLUICE_KILLS=200 SLUICE_RELOADS=500 ;;
     -h | --help) usage; exit 0 ;;
     unit | asan | tsan | fuzz | lua | flow | quickstart | bench) groups+=("$1") ;;
     *) echo "tests/run.sh: no group is called '$1'" >&2; usage >&2; exit 2 ;;
