@@ -102,6 +102,7 @@ static bool traced(struct stream *s, const struct harvest_item *item, const stru
     stream_stale_jobs(s);
     return false;
   }
+  if (recall_full_twice(s)) return stream_stale_jobs(s), false;
   if (!recall_keep(s, item->ordinal, r->windows)) return stream_shed(s), false;
   if (failed_now(r)) window_bar(&s->window, item->ordinal);
   recall_open(s, item->ordinal + 1);

@@ -81,8 +81,13 @@ void recall_open(struct stream *s, uint64_t gate) {
   saver_touch(s);
 }
 
+// While the worker is being given them none goes, so that must not wait for room.
 bool recall_full(const struct stream *s) {
-  return s->recall.bytes >= LIMIT_TRACE_BYTES;
+  return !s->recall.loading && s->recall.bytes >= LIMIT_TRACE_BYTES;
+}
+
+bool recall_full_twice(const struct stream *s) {
+  return s->recall.bytes >= 2 * LIMIT_TRACE_BYTES;
 }
 
 bool recall_each_done(const struct stream *s, bool (*each)(struct slice pairs, void *arg), void *arg) {

@@ -42,6 +42,7 @@ bool recall_turned(struct stream *s);
 // Then: whether the worker has the windows. False: not yet; the stream is woken when to ask again.
 bool recall_given(struct stream *s);
 bool recall_full(const struct stream *s); // so much waits to be saved that it reads nothing more
+bool recall_full_twice(const struct stream *s); // so much that not even what is under way is taken
 // Calls `each` for the pairs of all records that are done, in order, until it returns false; so does this, then.
 bool recall_each_done(const struct stream *s, bool (*each)(struct slice pairs, void *arg), void *arg);
 void recall_saved(struct stream *s, uint64_t base); // what lies below is in the store
