@@ -92,6 +92,7 @@ enum {
   LIMIT_RELOAD_SPEC_MS = 30000,       // the specs of a changed file
   LIMIT_WINDOW_RECORDS = 65536,       // records a stream reads past its position
   LIMIT_WINDOW_BYTES = 16 << 20,      // bytes of results a stream holds
+  LIMIT_TRACE_BYTES = 8 << 20,        // what a stream's records changed in its windows and is not saved: more stops its reading
   LIMIT_MEMORY_BYTES = 256 << 20,     // default of limits.memory: all batches together
   LIMIT_FREE_BYTES = 32 << 20,        // free inside the heap; more goes back to the system
   LIMIT_TRIM_S = 2,                   // how often that is looked at

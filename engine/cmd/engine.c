@@ -89,9 +89,7 @@ static bool load_sinks(struct engine *e, struct err *err) {
 static bool start_workers(struct engine *e, struct err *err) {
   struct pool_options options = {.workers = e->config.workers,
                                  .isolated = e->config.isolated,
-                                 .limits = {.call_ms = e->config.script_ms,
-                                            .memory_bytes = e->config.script_bytes,
-                                            .no_windows = true}}; // until they are saved with the position
+                                 .limits = {.call_ms = e->config.script_ms, .memory_bytes = e->config.script_bytes}};
   e->app.pool = pool_new(&options, err);
   return e->app.pool != NULL;
 }

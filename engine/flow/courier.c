@@ -51,8 +51,11 @@ static bool restore(struct stream *s, struct err *err) {
     log_warn("stream=%s doing=start error=\"its position %" PRIu64 " is behind the journal's end %" PRIu64 ": it goes on from there\"", id,
              s->next, s->counted);
     s->next = s->counted;
+    bool traced = s->window.traced;
     window_fini(&s->window);
+    s->window.traced = traced;
   }
+  s->recall.back = true;
   join_line(s);
   if (s->next < s->counted) {
     uint64_t behind = journal_count(c->options.journal, s->outfit->definition->organisation, s->outfit->definition->kinds, s->next);

@@ -13,6 +13,7 @@ struct found { // a record that may be read now
   struct slice bytes;
   uint64_t ordinal;
   bool again;
+  bool silent; // for its trace alone
 };
 
 // A walk along the stream's own rows of one block.
@@ -132,8 +133,23 @@ static bool reading_open(struct reading *r, uint64_t sequence) {
   return r->block != NULL;
 }
 
+// Whether it has read what it has to read (again).
+static bool behind(const struct stream *s) {
+  return recall_in_order(s) ? s->cursor < window_end(&s->window) : s->window.unread > 0;
+}
+
+static uint64_t next_again(struct stream *s) {
+  if (!recall_in_order(s)) return window_next_unread(&s->window, s->cursor);
+  uint64_t ordinal = s->cursor;
+  while (ordinal < window_end(&s->window) && window_barred(&s->window, ordinal)) ordinal++;
+  return ordinal;
+}
+
 // A record that was to be read again is no longer kept.
 static void give_up(struct stream *s, uint64_t ordinal) {
+  bool silent = window_at(&s->window, ordinal) != WINDOW_UNREAD;
+  if (s->window.traced) window_bar(&s->window, ordinal);
+  if (silent) return;
   status_count(s->status, COUNT_EXPIRED, 1);
   stream_settle(s, ordinal);
 }
@@ -141,7 +157,7 @@ static void give_up(struct stream *s, uint64_t ordinal) {
 static bool find_again(struct reading *r, struct found *out) {
   struct stream *s = r->s;
   for (;;) {
-    uint64_t ordinal = window_next_unread(&s->window, s->cursor);
+    uint64_t ordinal = next_again(s);
     s->cursor = ordinal;
     if (ordinal == window_end(&s->window)) return false;
     uint64_t sequence = window_sequence(&s->window, ordinal);
@@ -152,7 +168,8 @@ static bool find_again(struct reading *r, struct found *out) {
     }
     if (r->i >= r->end || row_at(r, r->i)->sequence != sequence) reading_seek(r, sequence);
     if (r->i < r->end && row_at(r, r->i)->sequence == sequence) {
-      *out = (struct found){row_at(r, r->i), journal_block_record(r->block, row_at(r, r->i)), ordinal, true};
+      *out = (struct found){row_at(r, r->i), journal_block_record(r->block, row_at(r, r->i)), ordinal, true,
+                            window_at(&s->window, ordinal) != WINDOW_UNREAD};
       return true;
     }
     give_up(s, ordinal);
@@ -164,10 +181,15 @@ static bool wanted(struct stream *s, const struct record_header *row) {
 }
 
 // Settled before a restart, or of a kind that the sink does not take: in the window at once, as settled.
-static bool pass_over(struct stream *s, const struct record_header *row) {
-  bool settled = window_was_settled(&s->window, row->sequence);
-  if (!settled && s->outfit->definition->sink->accepts >> row->kind & 1) return false;
+// In order the first is run for its trace.
+static bool pass_over(struct stream *s, const struct record_header *row, bool *settled_before) {
+  bool settled = *settled_before = window_was_settled(&s->window, row->sequence), order = recall_in_order(s);
+  if ((!settled || order) && s->outfit->definition->sink->accepts >> row->kind & 1) return false;
   window_push(&s->window, row->sequence, true);
+  if (order) {
+    if (s->window.count) window_bar(&s->window, window_end(&s->window) - 1);
+    s->cursor = window_end(&s->window);
+  }
   if (!settled) status_count_filtered(s->status, slice_of("sink"), 1);
   status_add(&s->status->read, 1);
   s->next = row->sequence + 1;
@@ -183,8 +205,9 @@ static bool find_in_block(struct reading *r, struct found *out, bool *fits) {
     const struct record_header *row = row_at(r, r->i);
     if (!wanted(s, row)) continue;
     if (!(*fits = window_reserve(&s->window))) return false;
-    if (pass_over(s, row)) continue;
-    *out = (struct found){row, journal_block_record(r->block, row), window_end(&s->window), false};
+    bool settled;
+    if (pass_over(s, row, &settled)) continue;
+    *out = (struct found){row, journal_block_record(r->block, row), window_end(&s->window), false, settled};
     return true;
   }
   return false;
@@ -235,9 +258,9 @@ void feed_fall_behind(struct stream *s) {
 
 static bool find(struct reading *r, struct found *out) {
   if (r->s->fetching) return false;
-  if (r->s->window.unread) {
+  if (behind(r->s)) {
     if (find_again(r, out)) return true;
-    if (r->s->window.unread || r->s->fetching) return false;
+    if (behind(r->s) || r->s->fetching) return false;
   }
   return r->s->line.lost ? find_alone(r, out) : find_staged(r, out);
 }
@@ -247,11 +270,12 @@ static void take(struct reading *r, const struct found *f) {
   struct stream *s = r->s;
   r->i++;
   if (f->again) {
-    window_mark(&s->window, f->ordinal, WINDOW_READ);
+    if (!f->silent) window_mark(&s->window, f->ordinal, WINDOW_READ);
     s->cursor = f->ordinal + 1;
     return;
   }
-  window_push(&s->window, f->row->sequence, false);
+  window_push(&s->window, f->row->sequence, f->silent);
+  if (s->window.traced) s->cursor = window_end(&s->window);
   status_add(&s->status->read, 1);
   s->next = f->row->sequence + 1;
 }
@@ -262,12 +286,14 @@ static struct harvest_item item_of(const struct found *f) {
                                .id = f->row->id,
                                .endpoint = f->row->endpoint,
                                .received_ms = f->row->received_ms,
-                               .kind = f->row->kind};
+                               .kind = f->row->kind,
+                               .silent = f->silent};
 }
 
 static bool room_in_window(const struct stream *s) {
   if (s->letters >= LIMIT_LETTERS || s->alerts.count >= LIMIT_ALERTS) return false;
-  if (s->window.count >= LIMIT_WINDOW_RECORDS && !s->window.unread) return false;
+  if (s->window.count >= LIMIT_WINDOW_RECORDS && !behind(s)) return false;
+  if (recall_full(s)) return false;
   if (s->held_bytes >= LIMIT_WINDOW_BYTES) return false;
   return !budget_exhausted(s->courier->options.budget) || (!s->held_bytes && !s->jobs && !s->alerts.count);
 }
@@ -280,7 +306,7 @@ static void mark_choked(struct stream *s) {
 }
 
 static bool may_read(const struct stream *s) {
-  if (s->choked && !s->window.unread) return false;
+  if (s->choked && !behind(s)) return false;
   if (stream_stopped(s) || s->removed || s->courier->draining) return false;
   if (s->fetching || s->stale_jobs || s->breaker_open) return false;
   if (s->rerun_alone && s->jobs) return false;
@@ -364,9 +390,17 @@ bool feed_blocked(const struct stream *s) {
   return stream_stopped(s) || s->breaker_open || s->choked || !room_in_window(s);
 }
 
+// Without a script nothing leaves a trace; with nothing under way all traces up to here are in hand.
+static void open_gate(struct stream *s) {
+  if (!recall_in_order(s)) recall_open(s, UINT64_MAX);
+  else if (!s->jobs && !s->recall.back) recall_open(s, s->cursor);
+}
+
 void feed_stream(struct stream *s) {
+  bool order = recall_in_order(s);
   mark_choked(s);
-  if (penalty_follow(s) && may_read(s)) {
+  if (s->window.traced) open_gate(s);
+  if (penalty_follow(s) && (!order || recall_turned(s)) && may_read(s) && (!order || recall_given(s))) {
     if (s->outfit->definition->program) feed_jobs(s);
     else feed_straight(s);
   }
@@ -374,8 +408,9 @@ void feed_stream(struct stream *s) {
     lanes_close_gaps(s, !s->window.unread);
     delivery_offer(s);
   }
+  if (s->window.traced) open_gate(s);
   atomic_store(&s->status->unsettled_read, s->window.count);
   mark_choked(s);
   if (feed_blocked(s)) feed_fall_behind(s);
-  else if (s->block && !s->fetching && !s->window.unread && !covers(s->block, s->next)) feed_drop_block(s);
+  else if (s->block && !s->fetching && !behind(s) && !covers(s->block, s->next)) feed_drop_block(s);
 }

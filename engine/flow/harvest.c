@@ -91,18 +91,51 @@ static void said(struct stream *s, const struct harvest_item *item, struct slice
   }
 }
 
+static bool failed_now(const struct pool_result *r) {
+  return r->outcome == SCRIPT_FAILED || r->outcome == SCRIPT_TIMEOUT || r->outcome == SCRIPT_MEMORY;
+}
+
+// Takes what the record left in windows. False: all that is under way is read again.
+static bool traced(struct stream *s, const struct harvest_item *item, const struct pool_result *r) {
+  if (r->outcome == SCRIPT_PUT_OFF) {
+    penalty_begin(s);
+    stream_stale_jobs(s);
+    return false;
+  }
+  if (recall_full_twice(s)) return stream_stale_jobs(s), false;
+  if (!recall_keep(s, item->ordinal, r->windows)) return stream_shed(s), false;
+  if (failed_now(r)) window_bar(&s->window, item->ordinal);
+  recall_open(s, item->ordinal + 1);
+  return true;
+}
+
+// Whoever leaves a trace for the first time is read again, as are those that its worker ran after it.
+static void look_for_trace(struct stream *s, const struct pool_result *rs, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    if (rs[i].windows.len) {
+      recall_begin(s);
+      return;
+    }
+}
+
 // Results for the part's records from `from` on (counted in the job).
 static void take_results(struct harvest_part *part, const struct harvest_item *items, uint32_t from, uint32_t to,
                          const struct pool_result *rs) {
   struct stream *s = part->stream;
   struct drops drops = {0};
+  if (!s->window.traced) look_for_trace(s, rs, to - from);
   lane_expect(s, part->count);
   for (uint32_t i = from; i < to && part->epoch == s->epoch; i++, rs++) {
     const struct harvest_item *item = &items[i];
     part->seen = i + 1 - part->first;
-    if (rs->log.len) said(s, item, rs->log);
+    if (rs->log.len && !item->silent) said(s, item, rs->log);
     if (rs->spent_ns) status_add(&s->status->script_ns, rs->spent_ns);
     if (!window_holds(&s->window, item->ordinal)) continue;
+    if (s->window.traced && !traced(s, item, rs)) {
+      part->seen--; // it is read again
+      break;
+    }
+    if (item->silent) continue;
     if ((rs->alert_count | rs->alert_error.len) && !alerts_take(s, item, rs)) {
       part->seen--; // shed: it is read again
       break;
@@ -153,7 +186,8 @@ static void results(struct pool_job *job, uint32_t first, const struct pool_resu
 }
 
 static void read_rest_again(const struct harvest_job *h, const struct harvest_part *part) {
-  for (uint32_t i = part->seen; i < part->count; i++) stream_again(part->stream, h->items[part->first + i].ordinal);
+  for (uint32_t i = part->seen; i < part->count; i++)
+    if (!h->items[part->first + i].silent) stream_again(part->stream, h->items[part->first + i].ordinal);
 }
 
 // Jobs behind a lost one are lost as well, or must not overtake it: all that is under way is read again. `at`: the record of the
@@ -164,13 +198,15 @@ static void lost(const struct harvest_job *h, struct harvest_part *part, uint32_
   if (guilty && at == part->first + part->seen && part->seen < part->count && window_holds(&s->window, item->ordinal)) {
     char text[200];
     snprintf(text, sizeof text, "the script's worker was ended at this record: %s", why);
-    dead(s, item, text, 0);
-    penalty_struck(s, why);
+    window_bar(&s->window, item->ordinal);
+    if (!item->silent) {
+      dead(s, item, text, 0);
+      penalty_struck(s, why);
+    }
     part->seen++;
   }
   read_rest_again(h, part);
-  s->stale_jobs = s->jobs;
-  s->epoch++;
+  stream_stale_jobs(s);
   s->rerun_alone = s->jobs > 0;
 }
 

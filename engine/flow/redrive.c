@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/courier_parts.h"
+#include "flow/positions.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -14,9 +15,9 @@ enum { AGAIN_US = 1000000 };
 
 struct redrive {
   struct store_write write;
-  struct store_change changes[STREAM_SCRIPT_FAILURES + 1];
   char keys[STREAM_SCRIPT_FAILURES][LETTER_KEY_BYTES];
-  struct buf position;
+  struct slice letters[STREAM_SCRIPT_FAILURES];
+  struct positions positions;
   struct loop_timer timer;
   struct stream *stream;
   uint32_t count; // of letters
@@ -28,7 +29,7 @@ static void resume(struct stream *s) {
 
 static void redrive_free(struct redrive *r) {
   loop_timer_fini(&r->timer);
-  buf_fini(&r->position);
+  positions_fini(&r->positions);
   mem_free(r);
 }
 
@@ -68,14 +69,16 @@ static void written(struct store_write *write) {
 
 static void submit(struct redrive *r) {
   struct stream *s = r->stream;
-  const char *id = s->outfit->definition->id;
-  r->position.len = 0;
-  if (!saver_position(s, &r->position)) {
+  size_t count;
+  positions_clear(&r->positions);
+  bool fits = positions_add(&r->positions, s);
+  for (uint32_t i = 0; fits && i < r->count; i++) fits = positions_delete(&r->positions, STORE_DEAD, r->letters[i]);
+  struct store_change *changes = fits ? positions_changes(&r->positions, &count) : NULL;
+  if (!changes) {
     again_later(r, "out of memory");
     return;
   }
-  r->changes[r->count] = (struct store_change){.table = STORE_POSITIONS, .key = slice_of(id), .value = buf_slice(&r->position)};
-  r->write = (struct store_write){.loop = s->courier->loop, .changes = r->changes, .count = r->count + 1, .done = written};
+  r->write = (struct store_write){.loop = s->courier->loop, .changes = changes, .count = count, .done = written};
   store_submit(s->courier->options.store, &r->write);
 }
 
@@ -86,8 +89,9 @@ static void take_back(struct stream *s, struct redrive *r) {
     if (window_holds(&s->window, f->ordinal) && window_at(&s->window, f->ordinal) != WINDOW_SETTLED) continue; // it has no letter
     if (!window_take_back(&s->window, f->ordinal, f->sequence)) break;
     if (f->ordinal < s->cursor) s->cursor = f->ordinal;
-    struct slice key = saver_letter_key(r->keys[r->count], s->outfit->definition->id, f->sequence, 0);
-    r->changes[r->count++] = (struct store_change){.table = STORE_DEAD, .key = key};
+    s->recall.back = true;
+    r->letters[r->count] = saver_letter_key(r->keys[r->count], s->outfit->definition->id, f->sequence, 0);
+    r->count++;
   }
   status_count(s->status, COUNT_DEAD, (uint64_t)0 - r->count);
   s->letters_kept -= r->count < s->letters_kept ? r->count : s->letters_kept;
@@ -103,7 +107,7 @@ void redrive_go_on(struct stream *s) {
     resume(s);
     return;
   }
-  buf_init(&r->position, REDRIVE_POSITION_BYTES);
+  positions_init(&r->positions);
   r->stream = s;
   take_back(s, r);
   mem_free(s->row);

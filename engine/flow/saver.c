@@ -7,16 +7,17 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/courier_parts.h"
+#include "flow/positions.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { SAVE_SOON_US = 20000, SAVE_EVERY_US = 250000, SAVE_STREAM_US = 100, SAVE_STREAMS = 4096, SAVE_BYTES = 64 << 20, LETTER_RETRY_MS = 1000 };
+enum { SAVE_SOON_US = 20000, SAVE_EVERY_US = 250000, SAVE_STREAM_US = 100, SAVE_STREAMS = 4096, LETTER_RETRY_MS = 1000 };
 
-struct saved { // where one stream's value lies in the write's bytes
+struct saved { // a stream in the write
   char id[DEFINITION_ID_BYTES];
-  size_t at, len;
+  uint64_t base; // its records below are done in it
 };
 
 struct saver {
@@ -24,9 +25,9 @@ struct saver {
   struct list dirty;
   struct loop_timer timer;
   struct store_write write;
-  struct store_change changes[SAVE_STREAMS];
+  struct positions positions;
   struct saved saved[SAVE_STREAMS];
-  struct buf values;
+  size_t count; // of streams
   bool writing;
   uint64_t wrote_ms; // when the last write began
   uint32_t letters; // on their way
@@ -36,7 +37,7 @@ static void save(struct saver *saver);
 
 // Soon after a pause, so that little is sent again after a crash; else at its interval, longer the more streams there are.
 static void save_later(struct saver *saver) {
-  uint64_t every = SAVE_EVERY_US + SAVE_STREAM_US * saver->write.count, gone = (courier_now_ms() - saver->wrote_ms) * 1000;
+  uint64_t every = SAVE_EVERY_US + SAVE_STREAM_US * saver->count, gone = (courier_now_ms() - saver->wrote_ms) * 1000;
   uint64_t wait = gone + SAVE_SOON_US < every ? every - gone : SAVE_SOON_US;
   if (!loop_timer_start(saver->courier->loop, &saver->timer, wait)) save(saver); // out of memory: rather too early than never
 }
@@ -44,12 +45,11 @@ static void save_later(struct saver *saver) {
 static void written(struct store_write *write) {
   struct saver *saver = (struct saver *)((char *)write - offsetof(struct saver, write));
   saver->writing = false;
-  if (!write->ok) {
-    log_error("store doing=save%s note=\"positions: will be tried again\"", log_field("error", write->err.text));
-    for (size_t i = 0; i < write->count; i++) {
-      struct stream *s = courier_stream(saver->courier, saver->saved[i].id);
-      if (s) saver_touch(s);
-    }
+  if (!write->ok) log_error("store doing=save%s note=\"positions: will be tried again\"", log_field("error", write->err.text));
+  for (size_t i = 0; i < saver->count; i++) {
+    struct stream *s = courier_stream(saver->courier, saver->saved[i].id);
+    if (s && !write->ok) saver_touch(s);
+    else if (s && s->window.traced) recall_saved(s, saver->saved[i].base);
   }
   if (!list_empty(&saver->dirty)) save_later(saver);
 }
@@ -66,36 +66,39 @@ bool saver_position(struct stream *s, struct buf *out) {
   return true;
 }
 
-static bool add(struct saver *saver, struct stream *s, struct saved *saved) {
-  saved->at = saver->values.len;
-  memcpy(saved->id, s->outfit->definition->id, sizeof saved->id);
-  if (!saver_position(s, &saver->values)) return false;
-  saved->len = saver->values.len - saved->at;
-  return true;
+// As many streams as there is room for.
+static void gather(struct saver *saver) {
+  positions_clear(&saver->positions);
+  for (saver->count = 0; saver->count < SAVE_STREAMS && !list_empty(&saver->dirty); saver->count++) {
+    struct stream *s = list_item(saver->dirty.next, struct stream, dirty_link);
+    struct saved *saved = &saver->saved[saver->count];
+    if (!positions_add(&saver->positions, s)) return;
+    memcpy(saved->id, s->outfit->definition->id, sizeof saved->id);
+    saved->base = s->window.base;
+    list_remove(&s->dirty_link);
+  }
+}
+
+static void touch_again(struct saver *saver) {
+  for (size_t i = 0; i < saver->count; i++) {
+    struct stream *s = courier_stream(saver->courier, saver->saved[i].id);
+    if (s && !list_linked(&s->dirty_link)) list_push_back(&saver->dirty, &s->dirty_link);
+  }
+  saver->count = 0;
 }
 
 static void save(struct saver *saver) {
-  size_t count = 0;
+  struct store_change *changes = NULL;
+  size_t count;
   if (saver->writing) return;
-  saver->values.len = 0;
-  while (count < SAVE_STREAMS && !list_empty(&saver->dirty)) {
-    struct stream *s = list_item(saver->dirty.next, struct stream, dirty_link);
-    size_t before = saver->values.len;
-    if (!add(saver, s, &saver->saved[count])) {
-      saver->values.len = before;
-      break;
-    }
-    list_remove(&s->dirty_link);
-    count++;
-  }
-  if (!count) {
-    if (!list_empty(&saver->dirty)) loop_timer_start(saver->courier->loop, &saver->timer, SAVE_EVERY_US); // out of memory
+  gather(saver);
+  if (saver->count) changes = positions_changes(&saver->positions, &count);
+  if (!changes) { // nothing to save, or out of memory
+    touch_again(saver);
+    if (!list_empty(&saver->dirty)) loop_timer_start(saver->courier->loop, &saver->timer, SAVE_EVERY_US);
     return;
   }
-  for (size_t i = 0; i < count; i++)
-    saver->changes[i] = (struct store_change){.table = STORE_POSITIONS, .key = slice_of(saver->saved[i].id),
-                                              .value = slice_make(saver->values.at + saver->saved[i].at, saver->saved[i].len)};
-  saver->write = (struct store_write){.loop = saver->courier->loop, .changes = saver->changes, .count = count, .done = written};
+  saver->write = (struct store_write){.loop = saver->courier->loop, .changes = changes, .count = count, .done = written};
   saver->writing = true;
   saver->wrote_ms = courier_now_ms();
   store_submit(saver->courier->options.store, &saver->write);
@@ -107,14 +110,14 @@ struct saver *saver_new(struct courier *courier, struct err *err) {
   saver->courier = courier;
   saver->timer.run = due;
   list_init(&saver->dirty);
-  buf_init(&saver->values, SAVE_BYTES);
+  positions_init(&saver->positions);
   return saver;
 }
 
 void saver_free(struct saver *saver) {
   if (!saver) return;
   loop_timer_fini(&saver->timer);
-  buf_fini(&saver->values);
+  positions_fini(&saver->positions);
   mem_free(saver);
 }
 

@@ -154,13 +154,16 @@ void stream_settle(struct stream *s, uint64_t ordinal) {
 void stream_again(struct stream *s, uint64_t ordinal) {
   if (!window_holds(&s->window, ordinal) || window_at(&s->window, ordinal) != WINDOW_READ) return;
   window_mark(&s->window, ordinal, WINDOW_UNREAD);
-  if (ordinal < s->cursor) s->cursor = ordinal;
+  if (ordinal >= s->cursor) return;
+  s->cursor = ordinal;
+  s->recall.back = true;
 }
 
 // Results of jobs under way would overtake what is read again: they are read again as well.
 void stream_stale_jobs(struct stream *s) {
   s->stale_jobs = s->jobs;
   s->epoch++;
+  s->recall.back = true;
 }
 
 void stream_shed(struct stream *s) {
@@ -216,6 +219,7 @@ void stream_rest(struct stream *s) {
   if (!s->removed || s->jobs || s->fetching || s->letters || s->alerts.count) return;
   forget_program(s);
   pool_leave(s->courier->options.pool, s->home);
+  recall_fini(s);
   window_fini(&s->window);
   outfit_unref(s->outfit);
   outfit_unref(s->awaited);

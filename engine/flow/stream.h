@@ -9,6 +9,8 @@
 //   stream.c    life: states, breaker, pause, memory given back
 //   penalty.c   what a script has earned that takes too long, or ends its worker
 //   saver.c     positions and dead letters to the store
+//   positions.c what is saved of a stream, in one piece
+//   recall.c    what its records leave in windows
 #pragma once
 #include "base/heap.h"
 #include "base/limits.h"
@@ -18,6 +20,7 @@
 #include "flow/batch.h"
 #include "flow/conduct.h"
 #include "flow/definition.h"
+#include "flow/recall.h"
 #include "flow/router.h"
 #include "flow/stage.h"
 #include "flow/status.h"
@@ -118,6 +121,7 @@ struct stream { // what every record needs comes first
   bool redriving;              // these are to be read again once no letter is on its way
   struct stream_alarm *alarm;  // of its script; NULL: nobody hears it
   struct conduct conduct;      // its script's
+  struct recall recall;        // of its windows
 };
 
 enum { STREAM_MATCH_BYTES = offsetof(struct stream, jobs), STREAM_HOT_BYTES = offsetof(struct stream, by_endpoint) };
@@ -159,6 +163,7 @@ struct harvest_item { // a record in a job
   uint64_t ordinal, sequence;
   int64_t id, endpoint, received_ms;
   uint8_t kind;
+  bool silent; // run again for its trace alone
 };
 struct harvest_part { // a stream's records in a job, in a row
   struct stream *stream;
@@ -251,7 +256,7 @@ struct dead_letter {
   struct slice answer; // beginning of the receiver's answer
   uint32_t attempts;
 };
-enum { LETTER_KEY_BYTES = DEFINITION_ID_BYTES + 13, REDRIVE_POSITION_BYTES = 4 << 20 };
+enum { LETTER_KEY_BYTES = DEFINITION_ID_BYTES + 13 };
 struct slice saver_letter_key(char out[LETTER_KEY_BYTES], const char *id, uint64_t sequence, uint32_t number);
 bool saver_position(struct stream *s, struct buf *out); // as the store keeps it; false: out of memory
 void saver_letter_begun(struct stream *s);              // a write is out that the courier's end waits for

@@ -226,7 +226,8 @@ static void forget(struct change *c) {
   c->changes[1] = (struct store_change){.table = STORE_POSITIONS, .key = id};
   c->changes[2] = (struct store_change){.table = STORE_DEAD, .key = slice_make(c->id, id.len + 1), .prefix = true};
   c->changes[3] = script_versions_forget(&c->versions, c->id);
-  c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 4, .done = forgotten};
+  c->changes[4] = (struct store_change){.table = STORE_WINDOWS, .key = slice_make(c->id, id.len + 1), .prefix = true};
+  c->write = (struct store_write){.loop = c->all->options.loop, .changes = c->changes, .count = 5, .done = forgotten};
   store_submit(c->all->options.store, &c->write);
 }
 

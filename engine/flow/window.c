@@ -2,8 +2,10 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <string.h>
 
-enum { FIRST_CAP = 16, KEPT_CAP = 64 }; // kept: by thousands of streams that have nothing to do
+enum { FLAG_TRACED = 1, FLAG_FRONT = 2 }; // saved; the second: the record at the position is settled
+enum { BARRED = 4, FIRST_CAP = 16, KEPT_CAP = 64 }; // kept: by thousands of streams that have nothing to do
 
 void window_fini(struct window *w) {
   mem_free(w->entries);
@@ -28,8 +30,12 @@ static bool grow(struct window *w) {
   return true;
 }
 
+static bool gated(const struct window *w) {
+  return w->traced && w->base >= w->gate;
+}
+
 static void drop_settled_front(struct window *w) {
-  while (w->count && (w->entries[w->head] & 3) == WINDOW_SETTLED) {
+  while (w->count && !gated(w) && (w->entries[w->head] & 3) == WINDOW_SETTLED) {
     w->head = (w->head + 1) & (w->cap - 1);
     w->count--;
     w->base++;
@@ -45,13 +51,13 @@ bool window_reserve(struct window *w) {
 }
 
 void window_push(struct window *w, uint64_t sequence, bool settled) {
-  if (settled && !w->count) {
+  if (settled && !w->count && !gated(w)) {
     w->base++;
     return;
   }
   assert(w->count < w->cap);
   enum window_state state = settled ? WINDOW_SETTLED : WINDOW_READ;
-  w->entries[(w->head + w->count++) & (w->cap - 1)] = sequence << 2 | state;
+  w->entries[(w->head + w->count++) & (w->cap - 1)] = sequence << 3 | state;
 }
 
 bool window_holds(const struct window *w, uint64_t ordinal) {
@@ -63,15 +69,28 @@ enum window_state window_at(const struct window *w, uint64_t ordinal) {
 }
 
 uint64_t window_sequence(const struct window *w, uint64_t ordinal) {
-  return *entry(w, ordinal) >> 2;
+  return *entry(w, ordinal) >> 3;
 }
 
 void window_mark(struct window *w, uint64_t ordinal, enum window_state state) {
   uint64_t *at = entry(w, ordinal);
   if ((*at & 3) == WINDOW_UNREAD) w->unread--;
   if (state == WINDOW_UNREAD) w->unread++;
-  *at = (*at & ~(uint64_t)3) | state;
+  *at = (*at & ~(uint64_t)(state == WINDOW_UNREAD ? BARRED | 3 : 3)) | state;
   if (state == WINDOW_SETTLED && ordinal == w->base) drop_settled_front(w);
+}
+
+void window_open(struct window *w, uint64_t gate) {
+  w->gate = gate;
+  drop_settled_front(w);
+}
+
+void window_bar(struct window *w, uint64_t ordinal) {
+  *entry(w, ordinal) |= BARRED;
+}
+
+bool window_barred(const struct window *w, uint64_t ordinal) {
+  return *entry(w, ordinal) & BARRED;
 }
 
 uint64_t window_next_unread(const struct window *w, uint64_t from) {
@@ -92,7 +111,7 @@ bool window_take_back(struct window *w, uint64_t ordinal, uint64_t sequence) {
   w->base--;
   w->count++;
   w->unread++;
-  w->entries[w->head] = sequence << 2 | WINDOW_UNREAD;
+  w->entries[w->head] = sequence << 3 | WINDOW_UNREAD;
   return true;
 }
 
@@ -134,10 +153,18 @@ static bool put_run(struct buf *out, uint64_t *last, uint64_t first, uint64_t en
   return ok;
 }
 
+// Whether the record at the position is settled: then it waits at the gate, or is of a run of an earlier life.
+static bool front_settled(const struct window *w, uint64_t position) {
+  if (w->count) return window_at(w, w->base) == WINDOW_SETTLED;
+  return w->run_next < w->run_count && w->runs[w->run_next].first <= position && w->runs[w->run_next].last >= position;
+}
+
 bool window_save(const struct window *w, uint64_t next, struct buf *out) {
   uint64_t last = window_position(w, next), first = 0, end = 0;
+  bool front = front_settled(w, last); // as a run it would end the list
+  uint64_t flags = (w->traced ? FLAG_TRACED : 0) | (front ? FLAG_FRONT : 0);
   if (!put_number(out, last)) return false;
-  for (uint64_t o = w->base; o < window_end(w); o++) {
+  for (uint64_t o = w->base + front; o < window_end(w); o++) {
     bool settled = window_at(w, o) == WINDOW_SETTLED;
     if (settled) {
       end = window_sequence(w, o);
@@ -153,7 +180,7 @@ bool window_save(const struct window *w, uint64_t next, struct buf *out) {
     if (run.first <= last) run.first = last + 1;
     if (run.first <= run.last && !put_run(out, &last, run.first, run.last)) return false;
   }
-  return put_number(out, 0) && put_number(out, 0);
+  return put_number(out, 0) && put_number(out, 0) && (!flags || put_number(out, flags));
 }
 
 static bool keep_run(struct window *w, uint64_t first, uint64_t last) {
@@ -166,16 +193,27 @@ static bool keep_run(struct window *w, uint64_t first, uint64_t last) {
   return true;
 }
 
+static bool keep_front(struct window *w, uint64_t position) {
+  if (!keep_run(w, position, position)) return false;
+  memmove(&w->runs[1], &w->runs[0], (w->run_count - 1) * sizeof *w->runs);
+  w->runs[0] = (struct window_run){position, position};
+  return true;
+}
+
 bool window_restore(struct window *w, struct slice saved, uint64_t *position, size_t *used) {
   struct slice in = saved;
   if (!get_number(&in, position)) return false;
-  uint64_t last = *position, gap, len;
+  uint64_t last = *position, gap, len, flags;
   for (;;) {
     if (!get_number(&in, &gap) || !get_number(&in, &len)) return false;
     if (!gap && !len) break;
     if (!keep_run(w, last + gap, last + gap + len)) return false;
     last += gap + len;
   }
+  if (!in.len) flags = 0;
+  else if (!get_number(&in, &flags)) return false;
+  w->traced = flags & FLAG_TRACED;
+  if (flags & FLAG_FRONT && !keep_front(w, *position)) return false;
   *used = saved.len - in.len;
   return true;
 }

@@ -6,7 +6,10 @@
 //
 // Saved as text of bytes (window_save): the position, then the runs of sequences beyond it in which every record of this stream
 // is settled. After a restart window_was_settled tells which records need no second delivery. Runs of sequences, and not a bit a
-// record, because a block lost in between would shift every bit behind it.
+// record, because a block lost in between would shift every bit behind it. A byte of flags follows when one is set.
+//
+// Of a traced stream the records leave traces in ctx's windows, in order (recall.h). Its front leaves only below the gate: the
+// first ordinal whose trace is not yet in hand. Barred records leave none, and are not run for one.
 #pragma once
 #include "base/buf.h"
 #include <stdbool.h>
@@ -23,10 +26,12 @@ struct window_run { // settled before a restart: sequences first <= s <= last
 };
 
 struct window {
-  uint64_t *entries; // sequence << 2 | state, a ring
+  uint64_t *entries; // sequence << 3 | barred << 2 | state, a ring
   uint32_t cap, head, count;
   uint64_t base;     // ordinal of the first entry
   uint32_t unread;   // entries in WINDOW_UNREAD
+  bool traced;
+  uint64_t gate;     // of a traced one; UINT64_MAX: open
   struct window_run *runs;
   uint32_t run_count, run_next;
 };
@@ -37,6 +42,9 @@ bool window_reserve(struct window *w); // room for one more push; false: out of 
 // window_reserve.
 void window_push(struct window *w, uint64_t sequence, bool settled);
 void window_mark(struct window *w, uint64_t ordinal, enum window_state state); // settled ones at the front leave
+void window_open(struct window *w, uint64_t gate); // settled ones at the front leave
+void window_bar(struct window *w, uint64_t ordinal); // until it is marked as unread
+bool window_barred(const struct window *w, uint64_t ordinal);
 bool window_holds(const struct window *w, uint64_t ordinal);
 enum window_state window_at(const struct window *w, uint64_t ordinal);
 uint64_t window_sequence(const struct window *w, uint64_t ordinal);

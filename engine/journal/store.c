@@ -20,7 +20,7 @@ enum {
   MAP_DOUBLINGS = 8,          // up to 1 TB of address space
 };
 
-static const char *const table_names[STORE_TABLES] = {"meta", "streams", "positions", "dead", "scripts"};
+static const char *const table_names[STORE_TABLES] = {"meta", "streams", "positions", "dead", "scripts", "windows"};
 
 struct store {
   struct store_folder folder;
@@ -73,12 +73,12 @@ static int apply_change(struct store *s, MDB_txn *txn, const struct store_change
   return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-// Without a sync of LMDB's head page the last commit may be undone by a power cut. For positions that means
-// to deliver once more; a definition or a dead letter must stay.
+// Without a sync of LMDB's head page the last commit may be undone by a power cut. For positions, and the
+// windows that go with them, that means to deliver once more; a definition or a dead letter must stay.
 static bool must_stay(const struct store_write *group) {
   for (; group; group = group->next)
     for (size_t i = 0; i < group->count; i++)
-      if (group->changes[i].table != STORE_POSITIONS) return true;
+      if (group->changes[i].table != STORE_POSITIONS && group->changes[i].table != STORE_WINDOWS) return true;
   return false;
 }
 

@@ -20,10 +20,11 @@ enum store_table {
   STORE_POSITIONS, // stream id -> position, as position.h writes it
   STORE_DEAD,      // stream id, 0 byte, 8 bytes number (big-endian) -> JSON dead letter
   STORE_SCRIPTS,   // stream id, 0 byte, version -> Lua source (flow/script_versions.h)
+  STORE_WINDOWS,   // stream id, 0 byte, key of a pair -> value (script/windows.h)
   STORE_TABLES,
 };
 
-enum { STORE_VERSION = 1, STORE_KEY_BYTES = 200 };
+enum { STORE_VERSION = 1, STORE_KEY_BYTES = 320 };
 
 // `folder`: DATA. Refuses one that another engine has open, that is not writable, or of a newer version, each
 // in words.

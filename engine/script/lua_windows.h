@@ -12,7 +12,6 @@
 struct lua_windows {
   struct map all; // by context number + 1
   bool saved;     // those made here keep their changes for windows_take
-  bool refused;   // there are none here, and whoever asks is told so
 
   // Of the running record.
   const struct lua_state *state; // NULL: none is running

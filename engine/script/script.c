@@ -131,7 +131,6 @@ struct script *script_load(const char *name, struct slice source, enum script_ro
     return NULL;
   }
   script->role = role;
-  script->windows.refused = limits && limits->no_windows;
   script->state = lua_state_new(limits, err);
   if (!script->state) goto fail;
   script->state->any_shape = role == SCRIPT_SINK;

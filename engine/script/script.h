@@ -23,7 +23,6 @@ struct script_limits {
   uint32_t call_ms;    // 0: LIMIT_SCRIPT_MS
   size_t memory_bytes; // 0: LIMIT_SCRIPT_BYTES
   bool processor_time; // call_ms are of the thread's own time, not of the clock's: for one that others may keep waiting
-  bool no_windows;     // nobody keeps them here: their use is an error
 };
 
 enum script_role {

@@ -23,6 +23,17 @@ function M.alert(rec) return { key = rec.id, title = "record " .. rec.id, for_s 
 return M`;
 const EACH_ALONE = EACH.replace('return M', 'function M.filter() return false end\nreturn M');
 
+const FAILED_LOGINS_COUNTED = `
+local M = { api = 1 }
+M.match = { kind = { "event" }, event_type = { 6 } }
+function M.alert(rec, ctx)
+  if ctx.count("login:" .. rec.user.id, "10m") == 5 then
+    return { key = "login:" .. rec.user.id, title = "5 failed logins in 10 minutes", severity = "critical" }
+  end
+end
+function M.filter(rec) return false, "only counted" end
+return M`;
+
 const failedLogin = (user, second) => event({
   event_type: { id: 6, description: 'User authentication failed' }, user: { id: user },
   timestamp: new Date(Date.UTC(2026, 10, 20, 8, 0, second)).toISOString(),
@@ -102,6 +113,23 @@ test('a kill in the middle loses no alert and doubles none', { timeout: 120000 }
   assert.equal(new Set(listed.map((a) => a.id)).size, sent.length);
   const byRecord = new Map(listed.map((a) => [a.record.id, a.id])); // what was delivered, even twice, is what is kept
   for (const a of receiver.records) assert.equal(a.id, byRecord.get(a.record.id));
+});
+
+test('a count goes on after a kill: the fifth failed login still raises one alert', { timeout: 60000 }, async (t) => {
+  const { engine, receiver, watch } = await open(t);
+  const counts = await engine.stream({ sink: 'rest_bulk', settings: { url: receiver.url }, script: FAILED_LOGINS_COUNTED });
+  await watch();
+  const logins = many(8, (i) => failedLogin(7, i));
+  for (const login of logins) {
+    await engine.send([login]);
+    await until(async () => (await engine.status(counts.id)).filtered > 0, 'a login to be counted');
+    await engine.kill();
+    await engine.start();
+  }
+  await receiver.arrived(1);
+  await until(async () => (await engine.status(counts.id)).lag_records === 0, 'all to be settled');
+  const listed = await listAll(engine);
+  assert.deepEqual(listed.map((a) => [a.key, a.record.id]), [['login:7', logins[4].id]]);
 });
 
 test('an organisation has its own alerts, and none of an operator\'s stream', async (t) => {

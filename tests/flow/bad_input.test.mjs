@@ -234,14 +234,3 @@ test('a data folder of a newer version, or one that can not be written, is refus
   assert.equal(blocked.code, 1);
   assert.match(blocked.words, /not a folder/);
 });
-
-test('windows are refused in words, record by record, for the engine does not keep them yet', async (t) => {
-  const mine = await Receiver.start();
-  t.after(() => mine.end());
-  const stream = await engine.stream({ sink: 'rest_bulk', settings: { url: mine.url }, organisation_id: 80333,
-    script: 'local M = { api = 1 }\nfunction M.filter(rec, ctx) return ctx.count("k", "1h") == 1 end\nreturn M' });
-  await engine.send([usage({ organisation: { id: 80333 } })]);
-  const [letter] = await until(async () => { const d = await engine.deadLetters(stream.id); return d.length && d; }, 'the dead letter');
-  assert.match(letter.reason, /not in this version/);
-  assert.equal(letter.line, 2);
-});

@@ -248,6 +248,60 @@ static void runs_survive_restarts_before_they_are_come_to(void **state) {
   buf_fini(&bytes);
 }
 
+static void push_some(struct window *w, uint64_t from, uint64_t to, bool settled) {
+  for (uint64_t s = from; s <= to; s++) {
+    assert_true(window_reserve(w));
+    window_push(w, s, settled);
+  }
+}
+
+// Of a traced stream: nothing leaves before its trace is in hand, and a settled front is known after a restart, and the next one.
+static void the_front_waits_at_the_gate(void **state) {
+  (void)state;
+  struct window w = {.traced = true};
+  struct buf bytes;
+  uint64_t position;
+  size_t used;
+  buf_init(&bytes, SAVED_BYTES);
+  push_some(&w, 5, 9, true);
+  push_some(&w, 10, 12, false);
+  assert_int_equal(w.base, 0);
+  window_open(&w, 2);
+  assert_int_equal(window_position(&w, 13), 7);
+  for (int life = 0; life < 3; life++) {
+    bytes.len = 0;
+    assert_true(window_save(&w, life ? position : 13, &bytes));
+    window_fini(&w);
+    assert_true(window_restore(&w, buf_slice(&bytes), &position, &used));
+    assert_int_equal(used, bytes.len);
+    assert_int_equal(position, 7);
+    assert_true(w.traced);
+  }
+  for (uint64_t s = 7; s <= 12; s++) assert_int_equal(window_was_settled(&w, s), s < 10);
+  push_some(&w, 7, 9, true);
+  window_open(&w, UINT64_MAX);
+  assert_int_equal(w.base, 3);
+  push_some(&w, 10, 10, true);
+  assert_int_equal(w.base, 4); // it is open
+  window_fini(&w);
+  buf_fini(&bytes);
+}
+
+static void a_bar_lasts_until_the_record_is_unread(void **state) {
+  (void)state;
+  struct window w = {.traced = true};
+  push_some(&w, 1, 3, false);
+  window_bar(&w, 1);
+  window_mark(&w, 1, WINDOW_SETTLED);
+  assert_true(window_barred(&w, 1));
+  assert_false(window_barred(&w, 0));
+  assert_int_equal(window_sequence(&w, 1), 2);
+  window_mark(&w, 1, WINDOW_UNREAD);
+  assert_false(window_barred(&w, 1));
+  assert_int_equal(w.unread, 1);
+  window_fini(&w);
+}
+
 static void save_example(struct buf *bytes) {
   struct window w = {0};
   for (uint64_t s = 0; s < 400; s++) {
@@ -396,6 +450,8 @@ int main(void) {
       cmocka_unit_test(random_lives_agree_with_an_array),
       cmocka_unit_test(a_restart_at_any_moment_knows_what_was_settled),
       cmocka_unit_test(runs_survive_restarts_before_they_are_come_to),
+      cmocka_unit_test(the_front_waits_at_the_gate),
+      cmocka_unit_test(a_bar_lasts_until_the_record_is_unread),
       cmocka_unit_test(truncated_bytes_are_refused),
       cmocka_unit_test(damaged_bytes_do_no_harm),
       cmocka_unit_test(without_memory_nothing_changes),
