@@ -105,7 +105,6 @@ static bool start_run(struct pool *pool, struct trial_run *run, struct pool_tria
   if (!run->sheet) return false;
   run->sheet->limits = pool->limits;
   run->sheet->limits.processor_time = true; // a busy machine fails no good script
-  run->sheet->limits.no_windows = false;   // its own, which begin empty
   run->sheet->user = pool_user(pool, POOL_WORKERS + 1 + LIMIT_CHECKS + (unsigned)(run - pool->trials.runs));
   if (!put_program(run->sheet, &used, trial->program) || !put_records(run->sheet, &used, trial))
     return err_set(&trial->err, "the script and its records are longer than a trial takes");
