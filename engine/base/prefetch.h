@@ -5,9 +5,10 @@
 // a pointer further in each round, while it works on this one. Any address will do, valid or not.
 #pragma once
 #include <stddef.h>
+#include <stdint.h>
 
 enum { PREFETCH_LINE = 64 };
 
 static inline void prefetch(const void *at, size_t bytes) {
-  for (size_t i = 0; i < bytes; i += PREFETCH_LINE) __builtin_prefetch((const char *)at + i);
+  for (size_t i = 0; i < bytes; i += PREFETCH_LINE) __builtin_prefetch((const void *)((uintptr_t)at + i));
 }
