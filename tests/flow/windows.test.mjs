@@ -132,3 +132,26 @@ test('a record that fails leaves no trace', { timeout: 60000 }, async (t) => {
   await until(() => seen().length >= 4, 'the record after the crash');
   assert.deepEqual(seen(), [1, 2, 3, 4]);
 });
+
+test('a record that ends its worker leaves no trace either, and holds nothing up after a crash', { timeout: 120000 }, async (t) => {
+  let well = false;
+  const engine = await Engine.start(), receiver = await Receiver.start(() => (well ? 200 : 503));
+  t.after(async () => { await engine.end(); receiver.end(); });
+  const stream = await engine.stream({ sink: 'rest_bulk', settings: { url: receiver.url },
+    script: 'local M = { api = 1 }\nfunction M.map(rec, ctx)\n local n = ctx.count("k", "24h")\n while rec.user.id == 13 do end\n return { id = rec.id, n = n }\nend\nreturn M' });
+  const users = [1, 13, 1, 1, 13, 1, 1, 1];
+  const sent = users.map((id) => event({ user: { id } }));
+  await engine.send(sent);
+  await until(async () => (await engine.deadLetters(stream.id)).length === 2, 'the dead letters');
+  await until(() => receiver.requests.length > 0, 'a request');
+  await engine.kill(); // the dead letters' records may be known as settled, behind the position
+  await engine.start();
+  well = true;
+  const more = event({ user: { id: 1 } });
+  await engine.send([more]);
+  await until(() => new Set(receiver.records.map((r) => r.id)).size === 7, 'all to be delivered');
+  await settled(engine, stream.id);
+  const want = new Map([...sent.filter((r) => r.user.id === 1), more].map((r, i) => [r.id, i + 1]));
+  for (const r of receiver.requests.flatMap((q) => q.records)) assert.equal(r.n, want.get(r.id));
+  assert.equal((await engine.deadLetters(stream.id)).length, 2);
+});

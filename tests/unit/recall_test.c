@@ -177,6 +177,42 @@ static void a_failed_record_leaves_no_trace(void **state) {
   finish();
 }
 
+static bool has_failed_often(struct world *world) {
+  return stream_state(world->stream) == STREAM_PAUSED && !world->stream->letters && !world->courier->requests && saver_idle(world->courier->saver);
+}
+
+static void redrive(const char *script) {
+  struct err err = {0};
+  struct definition_world world = {.sinks = w.sinks, .scripts_folder = w.folder};
+  json_t *change = json_pack("{s:s}", "script", script);
+  struct definition *next = definition_change(&world, w.definition, change, &err);
+  json_decref(change);
+  assert_string_equal(err.text, "");
+  struct order order = {.world = &w, .command = {.order = COURIER_CHANGE, .definition = next, .status = w.status, .resume = true,
+                                                 .redrive = true, .reply = w.courier->loop, .done = note_obeyed}};
+  w.obeyed = false;
+  courier_command(w.courier, &order.command);
+  run_until(&w, has_obeyed);
+  definition_unref(w.definition);
+  w.definition = next;
+}
+
+static void what_failed_counts_when_it_is_redriven(void **state) {
+  static const char fails_past_fifty[] = "local M = { api = 1 }\n"
+                                         "function M.map(rec, ctx)\n"
+                                         "  if rec.id > 50 then error('no') end\n"
+                                         "  return { id = rec.id, n = ctx.count('k', '24h') }\n"
+                                         "end\nreturn M";
+  (void)state;
+  open_script(fails_past_fifty, "rest");
+  send_records(&w, 200, NULL);
+  run_until(&w, has_failed_often);
+  redrive(counts);
+  run_until(&w, all_settled);
+  assert_int_equal(count_of(&w, COUNT_DEAD), 0);
+  finish();
+}
+
 static bool is_full(struct world *world) {
   return recall_full(world->stream) && !world->stream->jobs;
 }
@@ -231,6 +267,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_write_that_fails_loses_nothing),
       cmocka_unit_test(it_moves_to_the_penalty_worker_and_back),
       cmocka_unit_test(a_failed_record_leaves_no_trace),
+      cmocka_unit_test(what_failed_counts_when_it_is_redriven),
       cmocka_unit_test(what_waits_to_be_saved_is_bounded),
       cmocka_unit_test(short_of_memory_the_numbers_are_the_same),
   };
