@@ -178,8 +178,9 @@ static void a_failed_record_leaves_no_trace(void **state) {
 }
 
 static void answer_all_but_the_first(struct world *world, const struct got *got, struct reply *reply) {
-  (void)world;
-  if (holds && strstr(got->body, "\"n\":1}")) reply->status = 503;
+  if (!holds || !strstr(got->body, "\"n\":1}")) return;
+  reply->status = 503;
+  world->got_count--; // it comes again and again
 }
 
 static bool all_but_one(struct world *world) {
