@@ -30,6 +30,7 @@ struct alerts {
   struct courier *courier;
   struct list all;
   uint32_t count, waiting;
+  bool fetching; // one's record: the others wait meanwhile, so that they stay in order
   struct json_tape tape; // of the record at hand
   struct loop_timer timer;
   struct loop_task at_once; // where the timer can't be had
@@ -44,6 +45,7 @@ uint64_t alerts_stored(void) {
 
 static void again_due(struct loop_timer *timer);
 static void again_at_once(struct loop_task *task);
+static void hand_in_again(struct alerts *all);
 
 struct alerts *alerts_new(struct courier *courier, struct err *err) {
   struct alerts *all = mem_zero(1, sizeof *all);
@@ -134,7 +136,7 @@ static void stored(struct journal_append *append) {
 static void hand_in(struct raised *r) {
   const struct definition *d = r->outfit->definition;
   struct courier *c = r->stream->courier;
-  if (c->alerts->waiting) { // none overtakes those that wait
+  if (c->alerts->waiting || c->alerts->fetching) { // none overtakes those that wait
     later(r, NULL);
     return;
   }
@@ -176,15 +178,22 @@ static void write_and_hand_in(struct raised *r, const struct journal_block *bloc
 
 static void fetched(struct journal_fetch *fetch) {
   struct raised *r = (struct raised *)((char *)fetch - offsetof(struct raised, fetch));
+  struct alerts *all = r->stream->courier->alerts;
+  all->fetching = false;
   if (r->stream->removed) end(r);
   else if (!fetch->block && fetch->next <= r->item.sequence) later(r, "its record can't be read now");
   else write_and_hand_in(r, fetch->block);
   journal_block_unref(fetch->block);
+  if (all->waiting) hand_in_again(all);
 }
 
 // With its record: from memory, or from disk; of one that is gone it says less.
 static void find_record(struct raised *r) {
   struct courier *c = r->stream->courier;
+  if (c->alerts->waiting || c->alerts->fetching) { // none overtakes them
+    later(r, NULL);
+    return;
+  }
   struct journal_block *block = journal_recent(c->options.journal, r->item.sequence);
   if (block) {
     write_and_hand_in(r, block);
@@ -193,6 +202,7 @@ static void find_record(struct raised *r) {
   }
   r->fetch = (struct journal_fetch){.loop = c->loop, .sequence = r->item.sequence, .organisation = r->outfit->definition->organisation,
                                     .done = fetched};
+  c->alerts->fetching = true;
   journal_fetch(c->options.journal, &r->fetch);
 }
 

@@ -252,13 +252,14 @@ static void its_record_may_have_to_come_from_disk(void **state) {
   (void)state;
   open_script(each_raises);
   stream_set_active(&w, false);
-  send_records(&w, 3, NULL);
+  send_records(&w, 30, NULL);
   send_much();
   assert_null(journal_recent(w.journal, 1));
   stream_set_active(&w, true);
-  settle_with(3);
-  assert_int_equal(kept.count, 3);
-  assert_non_null(strstr(kept.newest, "\"record\":{\"kind\":\"event\",\"id\":3}"));
+  settle_with(30);
+  assert_int_equal(kept.count, 30);
+  assert_true(kept.in_order);
+  assert_non_null(strstr(kept.newest, "\"record\":{\"kind\":\"event\",\"id\":30}"));
   world_close(&w);
 }
 
