@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { STRAIGHT_RECORDS = 2048, STRAIGHT_BYTES = 1 << 20 };
+enum { STRAIGHT_RECORDS = 2048, STRAIGHT_BYTES = 1 << 20, MEMORY_AGAIN_MS = 100 };
 
 struct found { // a record that may be read now
   const struct record_header *row;
@@ -204,7 +204,7 @@ static bool find_in_block(struct reading *r, struct found *out, bool *fits) {
   for (; r->i < r->end; r->i++) {
     const struct record_header *row = row_at(r, r->i);
     if (!wanted(s, row)) continue;
-    if (!(*fits = window_reserve(&s->window))) return false;
+    if (!(*fits = window_reserve(&s->window))) return stream_later(s, MEMORY_AGAIN_MS), false;
     bool settled;
     if (pass_over(s, row, &settled)) continue;
     *out = (struct found){row, journal_block_record(r->block, row), window_end(&s->window), false, settled};
@@ -332,7 +332,7 @@ static struct harvest_job *begin_job(struct stream *s, const struct found *f) {
   if (w->open) return w->open;
   if (w->jobs >= COURIER_WORKER_JOBS) return starve(s), NULL;
   struct harvest_job *job = harvest_job_new(c, s->worker);
-  if (!job) return NULL;
+  if (!job) return stream_later(s, MEMORY_AGAIN_MS), NULL;
   if (!pool_begin(c->client, s->worker, s->outfit->definition->program, &job->job, f->bytes.len)) {
     harvest_job_drop(job);
     w->full = true;

@@ -156,8 +156,7 @@ static bool give(struct stream *s, struct slice pairs) {
 static bool later(struct stream *s) {
   log_error("stream=%s doing=recall error=\"the windows can't be read now\" note=\"it will be tried again\"",
             s->outfit->definition->id);
-  s->breaker_open = courier_set_timer(s->courier, &s->courier->breaker_timers, &s->breaker, courier_now_ms() + STORE_AGAIN_MS);
-  if (!s->breaker_open) stream_wake(s);
+  stream_later(s, STORE_AGAIN_MS);
   return false;
 }
 

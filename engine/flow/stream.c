@@ -125,6 +125,12 @@ void stream_failed(struct stream *s, const char *why, int http_status, uint64_t 
   if (budget_exhausted(s->courier->options.budget)) stream_shed(s);
 }
 
+void stream_later(struct stream *s, uint64_t delay_ms) {
+  if (s->breaker_open) return; // it waits already
+  s->breaker_open = courier_set_timer(s->courier, &s->courier->breaker_timers, &s->breaker, courier_now_ms() + delay_ms);
+  if (!s->breaker_open) stream_wake(s);
+}
+
 void stream_breaker_due(struct stream *s) {
   s->breaker_open = false;
   stream_wake(s);

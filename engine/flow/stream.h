@@ -145,6 +145,7 @@ void stream_wake(struct stream *s);          // it may be able to read
 uint64_t stream_backlog(const struct stream *s); // records that have been routed and not read
 void stream_failed(struct stream *s, const char *why, int http_status, uint64_t delay_ms);
 void stream_succeeded(struct stream *s, int http_status);
+void stream_later(struct stream *s, uint64_t delay_ms); // memory or the store is short: it neither reads nor sends for so long
 void stream_breaker_due(struct stream *s);
 void stream_dead_letter_counted(struct stream *s, const char *why, uint32_t line); // one more is on disk; line 0: not of a script
 struct outfit *outfit_ref(struct outfit *o);

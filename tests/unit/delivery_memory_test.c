@@ -71,6 +71,22 @@ static void short_of_memory_a_dead_letter_is_kept_all_the_same(void **state) {
   fail_each_allocation(1, NULL);
 }
 
+// The nth allocation of the turn in which they are read fails; a hundred need a larger window each time.
+static void short_of_memory_records_are_read_all_the_same(void **state) {
+  (void)state;
+  open_with("rest_bulk", "{}", 1, by_plan);
+  for (long n = 1; n <= 8; n++) {
+    w.courier->draining = true; // nothing is read until all is there
+    send_records(&w, 100, NULL);
+    w.courier->draining = false;
+    mem_fail_at(n);
+    loop_post(w.courier->loop, &w.courier->another_turn);
+    run_until(&w, all_settled);
+    mem_fail_at(0);
+  }
+  world_close(&w);
+}
+
 // ---- short of memory for OpenSSL ----
 
 static atomic_bool crypto_fails;
@@ -128,6 +144,7 @@ int main(int argc, char **argv) {
   if (!CRYPTO_set_mem_functions(crypto_alloc, crypto_grow, crypto_free)) return 1; // before anything uses it
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_dead_letter_waits_until_the_store_takes_it),
+      cmocka_unit_test(short_of_memory_records_are_read_all_the_same),
       cmocka_unit_test(short_of_memory_a_record_is_delivered_all_the_same),
       cmocka_unit_test(short_of_memory_a_batch_is_packed_all_the_same),
       cmocka_unit_test(short_of_memory_a_dead_letter_is_kept_all_the_same),

@@ -192,7 +192,7 @@ static bool is_idle(struct world *world) {
 }
 
 // The first record settles while what is settled behind it still has to run for its trace: little at a time, at the penalty worker.
-static void the_position_waits_for_traces(void **state) {
+static void what_is_settled_far_ahead_counts_when_it_moves(void **state) {
   (void)state;
   open_script(counts, "rest");
   w.answer = answer_all_but_the_first;
@@ -300,7 +300,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_write_that_fails_loses_nothing),
       cmocka_unit_test(it_moves_to_the_penalty_worker_and_back),
       cmocka_unit_test(a_failed_record_leaves_no_trace),
-      cmocka_unit_test(the_position_waits_for_traces),
+      cmocka_unit_test(what_is_settled_far_ahead_counts_when_it_moves),
       cmocka_unit_test(what_failed_counts_when_it_is_redriven),
       cmocka_unit_test(what_waits_to_be_saved_is_bounded),
       cmocka_unit_test(short_of_memory_the_numbers_are_the_same),
