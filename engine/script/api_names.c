@@ -35,16 +35,11 @@ static void add_table(struct api_names *names, lua_State *L, const char *library
   }
 }
 
-static int open_primitives(lua_State *L) {
-  sink_primitives_open(L);
-  return 0;
-}
-
 static bool read_sandbox(struct api_names *names, enum script_role role, struct err *err) {
   struct lua_failure failure;
   struct lua_state *s = lua_state_new(NULL, err);
   if (!s) return false;
-  bool ok = role != SCRIPT_SINK || lua_state_protect(s, open_primitives, NULL, 0, 0, &failure);
+  bool ok = role != SCRIPT_SINK || lua_state_protect(s, sink_primitives_open, NULL, 0, 0, &failure);
   lua_rawgeti(s->L, LUA_REGISTRYINDEX, SLOT_GLOBALS);
   add_table(names, s->L, "");
   lua_state_free(s);

@@ -13,6 +13,7 @@ const char *lua_base_type(lua_State *L, int index) {
     return "table";
   case LUA_VALUE_EXACT:
     return "number";
+  case LUA_VALUE_RAW:
   case LUA_VALUE_NONE:
     break;
   }

@@ -102,6 +102,7 @@ static bool write_userdata(lua_State *L, struct encoder *e, int index) {
     text = json_raw(lua_state_of(L)->tape, entry);
   else if (!lua_value_is_null(L, index))
     text = lua_exact_digits(L, index);
+  if (!text.at && lua_value_tag(L, index) == LUA_VALUE_RAW) return fail(e, "what raw() makes is a body, not a part of one");
   if (!text.at) return fail(e, "a userdata can't be written as JSON");
   if (text.len > e->end - e->out->len) return fail_long(e);
   return fits(e, buf_append(e->out, text.at, text.len));

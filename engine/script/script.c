@@ -6,6 +6,7 @@
 #include "script/record_proxy.h"
 #include "script/script_alert.h"
 #include "script/script_facts.h"
+#include "script/sink_primitives.h"
 #include "script/script_result.h"
 
 // On the main stack, above the state's own, for as long as the script lives.
@@ -134,6 +135,10 @@ struct script *script_load(const char *name, struct slice source, enum script_ro
   script->state = lua_state_new(limits, err);
   if (!script->state) goto fail;
   script->state->any_shape = role == SCRIPT_SINK;
+  if (role == SCRIPT_SINK && !lua_state_protect(script->state, sink_primitives_open, NULL, 0, 0, &failure)) {
+    lua_failure_err(&failure, name, err);
+    goto fail;
+  }
   if (!lua_state_load(script->state, name, source, err)) goto fail;
   if (!lua_state_protect(script->state, install, script, 1, 7, &failure)) {
     lua_failure_err(&failure, name, err);

@@ -5,6 +5,7 @@
 #include "script/lua_encode.h"
 #include "script/lua_text.h"
 #include "script/record_proxy.h"
+#include "script/sink_primitives.h"
 
 void script_result_init(struct script_result *result) {
   *result = (struct script_result){0};
@@ -112,10 +113,18 @@ void script_result_outputs(lua_State *L, int index, struct script_result *result
     put_value(L, index, result, &left);
 }
 
-// A sink's body is any value, and the key behind it a text or a number.
+static void put_raw(lua_State *L, struct slice text, struct script_result *result) {
+  struct script_output *output = add_output(result);
+  if (!output || !buf_append(&result->bytes, text.at, text.len)) luaL_error(L, "the result is too long");
+  output->body_len = (uint32_t)text.len;
+}
+
+// A sink's body is any value, or a text as it stands; the key behind it is a text or a number.
 void script_result_body_and_key(lua_State *L, int body, struct script_result *result) {
   struct lua_encode_left left = {LIMIT_RESULT_NODES, LIMIT_RESULT_BYTES};
-  put_body(L, body, result, &left);
+  struct slice text = sink_primitives_raw(L, body);
+  if (text.at) put_raw(L, text, result);
+  else put_body(L, body, result, &left);
   if (lua_isnil(L, body + 1)) return;
   struct script_output *output = &result->outputs[0];
   const char *type = lua_base_type(L, body + 1);

@@ -44,18 +44,13 @@ static int make_parts(lua_State *L) {
   return 0;
 }
 
-static int open_primitives(lua_State *L) {
-  sink_primitives_open(L);
-  return 0;
-}
-
 static bool load(struct sink_state *state, struct err *err) {
   const struct script_limits limits = {.memory_bytes = LIMIT_SINK_STATE_BYTES};
   const struct sink *sink = state->sink;
   struct lua_failure failure;
   struct lua_state *lua = lua_state_new(&limits, err);
   if (!lua) return false;
-  bool ok = lua_state_protect(lua, open_primitives, NULL, 0, 0, &failure) ||
+  bool ok = lua_state_protect(lua, sink_primitives_open, NULL, 0, 0, &failure) ||
             lua_failure_err(&failure, sink->file, err);
   ok = ok && lua_state_load(lua, sink->file, sink->source, err);
   ok = ok && (lua_state_protect(lua, make_parts, state, 1, 0, &failure) ||

@@ -206,11 +206,6 @@ static int dump(lua_State *L) {
   return 0;
 }
 
-static int open_primitives(lua_State *L) {
-  sink_primitives_open(L);
-  return 0;
-}
-
 // Compiles and runs the source apart, under the hook.
 static bool run_apart(struct covered_file *file, struct slice source, struct err *err) {
   struct lua_failure failure;
@@ -222,7 +217,7 @@ static bool run_apart(struct covered_file *file, struct slice source, struct err
   if (ok) ok = lua_state_protect(s, dump, &c, 0, 0, &failure) || lua_failure_err(&failure, file->name, err);
   ok = ok && read_dump(buf_slice(&bytes), file, err) && hook(file, s, err);
   if (ok)
-    ok = lua_state_protect(s, open_primitives, NULL, 0, 0, &failure) ||
+    ok = lua_state_protect(s, sink_primitives_open, NULL, 0, 0, &failure) ||
          lua_failure_err(&failure, file->name, err);
   ok = ok && lua_state_load(s, file->name, source, err);
   lua_state_free(s);

@@ -397,6 +397,12 @@ static void a_sink_maps_to_any_body_and_a_key(void **state) {
       {"return 'a,b', rec.big", "\"a,b\" key 898822806670000135"},
       {"return array{ 1, 2 }", "[1,2]"},
       {"return nil, 'k'", "filtered: map"},
+      {"return raw('a b=1 \"q\"'), 'k'", "a b=1 \"q\" key k"},
+      {"return raw(base64(hmac_sha256('k', sha256('a'))))",
+       "YjRjZWMzNDYzMzgzMzk0ZjMzMGRiOGQwMDI5NDE0YmJmMTM4NWMyZDUyNTMzYzViOTQ0ODZkYWMwZTMzMmNjMQ=="},
+      {"return { a = raw('a') }", "failed: 1: result of map: field 'a': what raw() makes is a body, not a part of one"},
+      {"return raw('')", "failed: 1: raw: the text is empty"},
+      {"local t = raw(5) return t", "failed: 1: bad argument #1 to 'raw' (string expected, got number)"},
       {"return {}, {}", "failed: 1: map: a key is a string or a number, not a table"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
