@@ -309,9 +309,9 @@ test('exit code 2: wrong usage, nothing found, unreadable', async () => {
 test("the snippets of the sinks' README do what is said there", async () => {
   const readme = readFileSync(new URL('../../sinks/README.md', import.meta.url), 'utf8');
   const sinks = [...readme.matchAll(/```lua\n(.*?)```/gs)].map((m) => m[1]);
-  file('readme/slack.lua', sinks.at(0));
-  file('readme/slack_spec.lua', sinks.at(-1));
-  assert.equal((await run('readme/slack.lua')).code, 0);
+  file('readme/chat.lua', sinks.at(0));
+  file('readme/chat_spec.lua', sinks.at(-1));
+  assert.equal((await run('readme/chat.lua')).code, 0);
 });
 
 test('without paths: the folders of the configuration', async () => {
