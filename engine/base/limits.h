@@ -23,6 +23,8 @@ enum {
   LIMIT_DEDUPE_REPLAY = 2 << 20,      // records whose identities a start reads back at most, so that it is quick
   LIMIT_SCRIPT_SOURCE_BYTES = 64 << 10,
   LIMIT_SHARED_SCRIPTS = 10000,       // files of the scripts folder that the API makes
+  LIMIT_CSV_COLUMNS = 1024,           // of a file; a record's further members are left out
+  LIMIT_CSV_NAME_BYTES = 512,         // of a column: the keys down to a member
   LIMIT_RESULT_DEPTH = 16,            // tables inside each other in a script's result
   LIMIT_RESULT_NODES = 2000,          // values in a script's result
   LIMIT_RESULT_BYTES = 256 << 10,     // a script's result as JSON; a record passed on whole may be a record long
