@@ -117,6 +117,18 @@ static size_t body_came(char *at, size_t size, size_t count, void *arg) {
   return t->cut ? 0 : len;
 }
 
+size_t http_response_headers(const struct http_response *response, struct http_header *out, size_t room) {
+  size_t count = 0;
+  if (!response->easy) {
+    for (; count < response->header_count && count < room; count++) out[count] = response->headers[count];
+    return count;
+  }
+  struct curl_header *h = NULL;
+  while (count < room && (h = curl_easy_nextheader(response->easy, CURLH_HEADER, 0, h)))
+    out[count++] = (struct http_header){slice_of(h->name), slice_of(h->value)};
+  return count;
+}
+
 // Easy handles
 
 // curl gives the buffer of another size back.
@@ -351,6 +363,7 @@ static void tell(struct transfer *t, CURLcode code) {
   response.outcome = outcome_of(t, code, response.status);
   response.took_us = (clock_mono_ns() - t->started_ns) / 1000;
   if (response.outcome == HTTP_ANSWERED) {
+    response.easy = t->easy;
     response.body = buf_slice(&t->body);
     if (status >= 300) response.retry_after_ms = retry_after_ms(t->easy);
   } else {

@@ -18,6 +18,10 @@ enum http_outcome {
   HTTP_TRANSPORT, // could not connect, broke off, timed out, or the certificate is wrong: `error` says which
 };
 
+struct http_header {
+  struct slice name, value;
+};
+
 struct http_response {
   enum http_outcome outcome;
   int status;
@@ -25,7 +29,14 @@ struct http_response {
   int64_t retry_after_ms; // from Retry-After (seconds or a date), at most an hour; -1: none
   const char *error;      // words for HTTP_REFUSED and HTTP_TRANSPORT
   uint64_t took_us;
+  void *easy;                       // the client's; NULL in a response that was made by hand:
+  const struct http_header *headers; // then these, header_count of them
+  size_t header_count;
 };
+enum { HTTP_HEADERS_SEEN = 64 };
+
+// The answer's headers in the order they came, at most `room`; returns how many. Borrowed while the response is valid.
+size_t http_response_headers(const struct http_response *response, struct http_header *out, size_t room);
 
 // One request. The caller fills it, keeps it and all it points to until `done`, which runs on the loop's
 // thread, never from inside http_client_send. The response is valid during `done`.

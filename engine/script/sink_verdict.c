@@ -3,7 +3,9 @@
 #include "script/lua_text.h"
 #include "script/sink_runner.h"
 
-enum { MOST_SECONDS = 3600 };
+#include <ctype.h>
+
+enum { MOST_SECONDS = 3600, NAME_BYTES = 128 };
 
 static const struct {
   const char *word;
@@ -19,8 +21,23 @@ static void set_number(lua_State *L, const char *name, lua_Number value) {
   lua_setfield(L, -2, name);
 }
 
+// Under their names in lower case; of a header that came twice the last counts.
+static void push_headers(lua_State *L, const struct http_response *response) {
+  struct http_header headers[HTTP_HEADERS_SEEN];
+  size_t count = http_response_headers(response, headers, HTTP_HEADERS_SEEN);
+  lua_createtable(L, 0, (int)count);
+  for (size_t i = 0; i < count; i++) {
+    char name[NAME_BYTES];
+    if (headers[i].name.len > sizeof name) continue;
+    for (size_t at = 0; at < headers[i].name.len; at++) name[at] = (char)tolower((unsigned char)headers[i].name.at[at]);
+    lua_pushlstring(L, name, headers[i].name.len);
+    lua_pushlstring(L, headers[i].value.at, headers[i].value.len);
+    lua_rawset(L, -3);
+  }
+}
+
 static void push_response(lua_State *L, const struct http_response *response) {
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 7);
   bool answered = response->outcome == HTTP_ANSWERED;
   set_number(L, "status", answered ? response->status : 0);
   lua_pushlstring(L, response->body.at ? response->body.at : "", response->body.len);
@@ -33,6 +50,8 @@ static void push_response(lua_State *L, const struct http_response *response) {
   lua_setfield(L, -2, "refused");
   if (response->retry_after_ms >= 0)
     set_number(L, "retry_after", (lua_Number)response->retry_after_ms / 1000);
+  push_headers(L, response);
+  lua_setfield(L, -2, "headers");
   set_number(L, "took_ms", (lua_Number)response->took_us / 1000);
 }
 

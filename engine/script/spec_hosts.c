@@ -321,9 +321,25 @@ static struct slice text_field(lua_State *L, const char *name) {
   return text;
 }
 
-static void read_response(lua_State *L, struct http_response *out) {
+// The texts stay on the stack, in their table.
+static size_t read_headers(lua_State *L, struct http_header *out) {
+  size_t count = 0;
+  lua_getfield(L, 2, "headers");
+  if (lua_isnil(L, -1)) return 0;
+  if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "response.headers must be a table of names and texts");
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING || count == HTTP_HEADERS_SEEN)
+      luaL_error(L, "response.headers must be a table of names and texts, at most %d", HTTP_HEADERS_SEEN);
+    out[count].name.at = lua_tolstring(L, -2, &out[count].name.len);
+    out[count].value.at = lua_tolstring(L, -1, &out[count].value.len);
+    count++;
+  }
+  return count;
+}
+
+static void read_response(lua_State *L, struct http_response *out, struct http_header *headers) {
   if (lua_type(L, 2) != LUA_TTABLE)
-    luaL_error(L, "verdict takes a response: { status =, body =, retry_after =, error = }");
+    luaL_error(L, "verdict takes a response: { status =, body =, headers =, retry_after =, error = }");
   lua_Number status = number_field(L, "status", 0), after = number_field(L, "retry_after", -1);
   if (status < 0 || status > 999 || status != (int)status)
     luaL_error(L, "response.status must be a status of HTTP, or 0");
@@ -336,6 +352,8 @@ static void read_response(lua_State *L, struct http_response *out) {
   out->took_us = (uint64_t)(number_field(L, "took_ms", 0) * 1000);
   out->body = text_field(L, "body");
   out->error = text_field(L, "error").at;
+  out->headers = headers;
+  out->header_count = read_headers(L, headers);
 }
 
 // Pushes the word and what goes with it.
@@ -368,10 +386,11 @@ static int sink_verdict_of(lua_State *L) {
   struct spec *spec = spec_of(L);
   struct spec_host *host = host_of(L, "sink:verdict(response)");
   struct http_response response = {.retry_after_ms = -1};
+  struct http_header headers[HTTP_HEADERS_SEEN];
   struct sink_verdict verdict;
   struct err err = {{0}};
   uint32_t count;
-  read_response(L, &response);
+  read_response(L, &response, headers);
   if (!spec->options->sinks->verdict(host->sink, &response, &verdict, &count, &err))
     return luaL_error(L, "%s", err.text);
   if (verdict.each) return push_each(L, &verdict, count);

@@ -209,6 +209,7 @@ function S.request(batch, settings) return { url = settings.url, headers = { ["X
 function S.verdict(response)
   if response.status == 200 then return { "delivered", { "reject", "why" } } end
   if response.status == 429 then return "retry", 7 end
+  if response.status == 418 then return "reject", "id " .. response.headers["x-id"] end
 end
 return S`);
   file('requests/s_spec.lua', `local alert = { kind = "alert", title = "5 failed logins" }
@@ -229,6 +230,7 @@ it("verdicts", function()
   s:requests { usage, usage }
   assert.same({ { "delivered" }, { "reject", "why" } }, s:verdict { status = 200 })
   assert.same({ "retry", 7 }, { s:verdict { status = 429 } })
+  assert.same({ "reject", "id 5" }, { s:verdict { status = 418, headers = { ["x-id"] = "5" } } })
   assert.same({ "pause", "HTTP status 404" }, { s:verdict { status = 404 } })
   assert.same({ "retry" }, { s:verdict { error = "timed out" } })
 end)

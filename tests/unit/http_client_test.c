@@ -19,6 +19,7 @@ struct call {
   size_t body_len;
   char body[4096], error[256]; // as much of the body as has room
   int64_t retry_after_ms;
+  char length[32]; // what the header Content-Length said
   int told;
   void (*then)(struct call *call); // inside done
 };
@@ -57,6 +58,11 @@ static void note(struct http_send *send, const struct http_response *response) {
   snprintf(c->body, sizeof c->body, "%.*s", (int)response->body.len,
            response->body.at ? response->body.at : "");
   snprintf(c->error, sizeof c->error, "%s", response->error ? response->error : "");
+  struct http_header headers[HTTP_HEADERS_SEEN];
+  size_t count = http_response_headers(response, headers, HTTP_HEADERS_SEEN);
+  for (size_t i = 0; i < count; i++)
+    if (!strcasecmp(headers[i].name.at, "content-length"))
+      snprintf(c->length, sizeof c->length, "%.*s", (int)headers[i].value.len, headers[i].value.at);
   if (c->then) c->then(c);
   if (--awaited == 0) loop_stop(loop);
 }
@@ -95,6 +101,7 @@ static void request_is_sent_as_given(void **state) {
     assert_int_equal(c.outcome, HTTP_ANSWERED);
     assert_int_equal(c.status, 200);
     if (!strcmp(methods[i], "HEAD")) continue;
+    assert_int_equal(strtoul(c.length, NULL, 10), c.body_len);
     char line[64];
     snprintf(line, sizeof line, "%s /echo HTTP/1.1\r\n", methods[i]);
     assert_memory_equal(c.body, line, strlen(line));

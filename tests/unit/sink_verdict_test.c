@@ -19,6 +19,7 @@ static void reads_verdicts(void **state) {
            "    [211] = { 'retry', response.retry_after }, [212] = { 'retry', 'soon' }, [0] = { "
            "'pause', response.error },\n"
            "    [213] = { { { 'retry', 1 }, 'delivered' } }, [214] = { { 'pause', { 'pause', 'full' } } },\n"
+           "    [215] = { 'again', response.headers.etag .. response.headers['x-amz-request-id'] },\n"
            "  }\n"
            "  local found = v[response.status]\n"
            "  if found then return found[1], found[2] end\n"
@@ -33,6 +34,7 @@ static void reads_verdicts(void **state) {
       {200, SINK_DELIVERED, -1, ""},   {201, SINK_RETRY, 2.5, ""},   {202, SINK_RETRY, -1, ""},
       {203, SINK_REJECT, -1, "bad x"}, {204, SINK_PAUSE, -1, "why"}, {205, SINK_AGAIN, -1, "file\t7"},
       {206, SINK_HALVE, -1, ""},       {211, SINK_RETRY, 7, ""},     {0, SINK_PAUSE, -1, "broke off"},
+      {215, SINK_AGAIN, -1, "\"9b\"R"},
       {500, SINK_DEFAULT, -1, ""},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
