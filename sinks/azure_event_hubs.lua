@@ -33,14 +33,22 @@ local function token(settings, now)
     escaped(hmac_sha256(settings.key, resource .. "\n" .. expiry, "base64")), expiry, escaped(settings.policy))
 end
 
-function S.request(batch, settings)
-  local events = array {}
-  for i, record in ipairs(batch.records) do events[i] = { Body = record.body } end
+local function send(events, settings, now)
   local base = settings.endpoint and settings.endpoint:gsub("/+$", "") or "https://" .. host(settings)
-  local headers = { authorization = token(settings, batch.now), ["content-type"] = "application/vnd.microsoft.servicebus.json" }
+  local headers = { authorization = token(settings, now), ["content-type"] = "application/vnd.microsoft.servicebus.json" }
   if settings.partition_key then headers.brokerproperties = json.encode { PartitionKey = settings.partition_key } end
   return { url = ("%s/%s/messages?api-version=2014-01"):format(base, escaped(settings.hub)), headers = headers,
            body = json.encode(events) }
+end
+
+function S.request(batch, settings)
+  local events = array {}
+  for i, record in ipairs(batch.records) do events[i] = { Body = record.body } end
+  return send(events, settings, batch.now)
+end
+
+function S.probe(settings, now)
+  return send(array { { Body = '{"sluice":"test"}' } }, settings, now) -- a marked event
 end
 
 return S

@@ -29,4 +29,12 @@ function S.request(batch, settings)
            headers = { ["content-type"] = "application/cloudevents-batch+json; charset=utf-8" } }
 end
 
+-- A marked event.
+function S.probe(settings, now)
+  local request = S.request(nil, settings)
+  request.body = json.encode(array { { specversion = "1.0", source = settings.source, type = settings.type_prefix .. ".test",
+                                       id = "test-" .. now, time = time.iso(now) } })
+  return request
+end
+
 return S

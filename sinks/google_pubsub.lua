@@ -21,14 +21,22 @@ function S.map(rec, ctx)
   return rec, endpoint and tostring(endpoint) or nil
 end
 
+local function publish(messages, settings)
+  return { url = ("%s/v1/projects/%s/topics/%s:publish"):format(settings.endpoint:gsub("/+$", ""), settings.project, settings.topic),
+           headers = { authorization = "Bearer " .. settings.access_token, ["content-type"] = "application/json" },
+           body = json.encode { messages = messages } }
+end
+
 function S.request(batch, settings)
   local messages = array {}
   for i, record in ipairs(batch.records) do
     messages[i] = { data = base64(record.body), orderingKey = settings.ordering and record.key or nil }
   end
-  return { url = ("%s/v1/projects/%s/topics/%s:publish"):format(settings.endpoint:gsub("/+$", ""), settings.project, settings.topic),
-           headers = { authorization = "Bearer " .. settings.access_token, ["content-type"] = "application/json" },
-           body = json.encode { messages = messages } }
+  return publish(messages, settings)
+end
+
+function S.probe(settings)
+  return publish(array { { data = base64('{"sluice":"test"}') } }, settings) -- a marked message
 end
 
 function S.verdict(response)

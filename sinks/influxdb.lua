@@ -58,6 +58,13 @@ function S.request(batch, settings)
            headers = { authorization = "Token " .. settings.token, ["content-type"] = "text/plain; charset=utf-8" } }
 end
 
+-- A marked point.
+function S.probe(settings, now)
+  local request = S.request(nil, settings)
+  request.body = ("sluice test=true %d000000"):format(now)
+  return request
+end
+
 -- A point that a bucket's retention or schema refuses is found by halving; the others of its request go on.
 function S.verdict(response)
   if response.status == 422 then return "halve" end

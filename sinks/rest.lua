@@ -18,4 +18,9 @@ function S.request(batch, settings)
   return { url = settings.url, method = settings.method, headers = headers }
 end
 
+-- A marked record: what takes records takes it, too.
+function S.probe(settings)
+  return { url = settings.url, method = settings.method, headers = headers, body = '{"sluice":"test"}' }
+end
+
 return S

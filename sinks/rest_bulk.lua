@@ -25,4 +25,11 @@ function S.request(batch, settings)
            headers = { ["content-type"] = types[settings.format] } }
 end
 
+-- A marked record.
+function S.probe(settings)
+  local request = S.request(nil, settings)
+  request.body = settings.format == "ndjson" and '{"sluice":"test"}\n' or '[{"sluice":"test"}]'
+  return request
+end
+
 return S

@@ -34,6 +34,12 @@ function S.request(batch, settings)
   return { url = settings.url, headers = { ["content-type"] = "application/json" } }
 end
 
+function S.probe(settings)
+  local request = S.request(nil, settings)
+  request.body = '{"text":"Sluice can post here."}'
+  return request
+end
+
 -- Slack says in a word what is wrong with the webhook; these do not get better by trying again.
 local gone = { invalid_token = true, no_active_hooks = true, no_service = true, channel_is_archived = true,
                channel_not_found = true, action_prohibited = true, no_team = true }

@@ -28,6 +28,14 @@ function S.request(batch, settings)
            headers = { authorization = "Splunk " .. settings.token, ["content-type"] = "application/json" } }
 end
 
+-- A marked event: the collector's health says nothing of a token.
+function S.probe(settings, now)
+  local request = S.request(nil, settings)
+  request.body = json.encode { time = now / 1000, index = settings.index, source = settings.source,
+                               sourcetype = settings.sourcetype, event = { sluice = "test" } }
+  return request
+end
+
 -- Splunk answers with a code of its own beside HTTP's status.
 local settings_wrong = { [1] = "the token is disabled", [2] = "the token is missing", [3] = "the token is malformed",
                          [4] = "the token is not known", [7] = "the index is not known or not allowed to this token" }

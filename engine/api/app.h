@@ -50,6 +50,7 @@ void streams_patch(struct route_call *call);
 void streams_delete(struct route_call *call);
 void streams_activate(struct route_call *call);
 void streams_deactivate(struct route_call *call);
+void streams_test(struct route_call *call);                  // probe_api.c
 void dead_letters_list(struct route_call *call);             // dead_api.c
 void scripts_list(struct route_call *call);                  // scripts_api.c
 void scripts_get(struct route_call *call);

@@ -10,6 +10,7 @@
 static const char usage[] =
     "usage: sluice streams list\n"
     "       sluice streams show|activate|deactivate|delete ID\n"
+    "       sluice streams test ID      sends what tries the settings; exit 1 when the destination does not take it\n"
     "       sluice streams create FILE.json\n"
     "       sluice streams update ID FILE.json\n"
     "  --json      the engine's answer instead of a table\n"
@@ -123,6 +124,22 @@ static bool do_deactivate(struct control *c, struct err *err) {
   return do_switch(c, "/deactivate", err);
 }
 
+static bool do_test(struct control *c, struct err *err) {
+  char path[CONTROL_PATH_BYTES];
+  json_t *answer =
+      control_stream_path(path, c->args[0], "/test", err) ? control_call(c, "POST", path, NULL, err) : NULL;
+  if (!answer) return false;
+  bool works = json_is_true(json_object_get(answer, "ok"));
+  const char *message = json_string_value(json_object_get(answer, "message"));
+  if (c->json)
+    control_print_json(answer);
+  else if (works)
+    printf("%s\n", message ? message : "");
+  if (!works) err_set(err, "%s", message ? message : "");
+  json_decref(answer);
+  return works;
+}
+
 static bool do_delete(struct control *c, struct err *err) {
   char path[CONTROL_PATH_BYTES];
   json_t *answer =
@@ -146,7 +163,7 @@ int cmd_streams(int argc, char **argv) {
       {"activate", {"ID"}, do_activate},
       {"deactivate", {"ID"}, do_deactivate},
       {"delete", {"ID"}, do_delete},
-      {"test", {"ID"}, NULL},
+      {"test", {"ID"}, do_test},
       {0},
   };
   return control_main("streams", usage, verbs, argc, argv);

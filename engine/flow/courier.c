@@ -162,6 +162,7 @@ struct courier *courier_new(const struct courier_options *options, struct err *e
   list_init(&c->senders);
   list_init(&c->parked_senders);
   list_init(&c->unfetched);
+  list_init(&c->probes);
   for (unsigned i = 0; i < workers; i++) list_init(&c->workers[i].starved);
   if (!make_parts(c, err)) {
     courier_free(c);
@@ -248,6 +249,7 @@ void courier_free(struct courier *c) {
     s->fetching = false;
     stream_remove(s);
   }
+  probes_end(c);
   pool_client_free(c->client);
   http_client_free(c->http);
   sink_runner_free(c->runner);

@@ -65,10 +65,15 @@ struct courier {
   uint64_t turn_ms;        // courier_now_ms when this turn's work began: for what need not be exact
   struct delivery *spare_deliveries;
   uint32_t requests;       // that are out
+  struct list probes;      // that are out
+  uint32_t probing;        // how many
   struct saver *saver;
   struct alerts *alerts;
   bool draining;
 };
+
+// ---- probe.c ----
+void probes_end(struct courier *c); // those that are out are told so
 
 // ---- turn.c ----
 void turn_route(struct courier *c);              // as many new blocks as the stage has room for

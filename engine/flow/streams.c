@@ -92,6 +92,12 @@ struct courier *streams_courier(const struct streams *all, const struct definiti
   return all->options.couriers[h % all->options.courier_count];
 }
 
+void streams_probe(struct streams *all, const struct stream_entry *entry, struct probe *probe) {
+  probe->definition = entry->definition;
+  probe->reply = all->options.loop;
+  probe_begin(streams_courier(all, entry->definition), probe);
+}
+
 // ---- a change and its stages ----
 
 enum stage_kind { CREATE, CHANGE, RENEW, REMOVE }; // RENEW: a change that nobody asked for by a request

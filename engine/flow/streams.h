@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "flow/courier.h"
 #include "flow/definition.h"
+#include "flow/probe.h"
 #include "flow/status.h"
 #include <jansson.h>
 
@@ -68,6 +69,9 @@ struct streams_renewal {
 };
 void streams_renew(struct streams *streams, const struct stream_entry *entry, const struct streams_renewal *renewal, streams_done done,
                    void *arg);
+
+// Tries the stream's settings (probe.h).
+void streams_probe(struct streams *streams, const struct stream_entry *entry, struct probe *probe);
 
 // Who wants to know of streams that were made or changed by a request: what they were made of may have changed meanwhile.
 typedef void (*streams_changed)(void *arg, const struct stream_entry *entry);

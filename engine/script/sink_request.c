@@ -1,5 +1,6 @@
 // sink_request.c - no text is copied but header lines, which go to one reused buffer.
 #include "script/sink_request.h"
+#include "base/clock.h"
 #include "base/suggest.h"
 
 #include <ctype.h>
@@ -238,7 +239,8 @@ static int run_probe(lua_State *L) {
   struct sink_call *call = lua_touserdata(L, 1);
   sink_runner_push_hook(L, call, "probe");
   sink_runner_push_settings(L, call);
-  lua_call(L, 1, 1);
+  lua_pushnumber(L, (lua_Number)clock_ms());
+  lua_call(L, 2, 1);
   read_request(L, call);
   return 1;
 }

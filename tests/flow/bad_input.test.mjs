@@ -82,7 +82,7 @@ test('paths and methods that are not there', async () => {
   problem(await engine.call('GET', '/api/v1/nothing'), 404, /path/);
   problem(await engine.call('GET', '/api/v1/records'), 405, /POST/);
   problem(await engine.call('GET', '/api/v1/streams/st_none'), 404, /st_none/);
-  for (const path of ['tokens', 'users', 'session', 'tail', 'openapi.json', 'streams/st_1/test',
+  for (const path of ['tokens', 'users', 'session', 'tail', 'openapi.json',
     'streams/st_1/replay', 'streams/st_1/deliveries', 'streams/st_1/dead-letters/redrive'])
     for (const method of ['GET', 'POST', 'PUT']) problem(await engine.call(method, `/api/v1/${path}`), 501, /not in this version/);
   problem(await engine.call('POST', '/api/v1/streams/st_1/tests'), 404, /path/);
